@@ -1,0 +1,29 @@
+"""The errors that MIQA raises for what a user can put right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """An input that cannot be scored: names the file, what is wrong with it and the cure, in one line.
+
+    ``path`` is the file or folder at fault, ``problem`` what was found, ``cure`` what the user can do about it.
+    """
+
+    def __init__(self, path: str | Path, problem: str, cure: str) -> None:
+        self.path = Path(path)
+        self.problem = problem
+        self.cure = cure
+        super().__init__(f"{path}: {problem}; {cure}")
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[Path, str, str]]:
+        return type(self), (self.path, self.problem, self.cure)
+
+
+class ModelError(ValueError):
+    """A model, a weights file or a device that cannot be used; one line that says why and what to do."""
+
+
+class Cancelled(Exception):
+    """Scoring was stopped by its caller before it was finished."""

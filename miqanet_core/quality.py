@@ -1,0 +1,106 @@
+"""Results: what MIQA says of a slice and of a series, to and from JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+SCHEMA = "miqa-series-quality/1"
+
+
+class Verdict(str, Enum):
+    """What the series is good for, by the policy's thresholds."""
+
+    DIAGNOSTIC = "diagnostic"
+    LIMITED = "limited"
+    NON_DIAGNOSTIC = "non-diagnostic"
+    NOT_ASSESSED = "not-assessed"
+
+
+@dataclass(frozen=True)
+class SliceQuality:
+    """One slice. ``score`` is 0 (worst) to 100 (best), None when the slice holds no anatomy to score.
+
+    ``artifacts`` maps an artefact's name to its severity, 0..1; empty when the model names none.
+    """
+
+    index: int
+    score: float | None
+    flagged: bool = False
+    artifacts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which weights gave the numbers: ``weights_sha256`` is the digest of the weights file."""
+
+    name: str
+    version: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesQuality:
+    """One series.
+
+    ``series`` holds ``description``, ``modality``, ``size`` [columns, rows, slices], ``notes``, and ``identity`` only when
+    asked for. ``reasons`` says in words why the verdict is what it is. ``in_domain`` is None while nothing has checked it.
+    ``map`` is the quality map, float32 on the series' own grid (slices, rows, columns), 0..100, NaN where nothing was
+    scored; it is not part of the JSON.
+    """
+
+    series: Mapping[str, Any]
+    model: ModelIdentity
+    score: float | None
+    verdict: Verdict
+    flagged: bool
+    reasons: tuple[str, ...]
+    slices: tuple[SliceQuality, ...]
+    in_domain: bool | None = None
+    map: np.ndarray | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document as plain Python values."""
+        return {
+            "schema": SCHEMA,
+            "series": dict(self.series),
+            "model": asdict(self.model),
+            "score": self.score,
+            "verdict": self.verdict.value,
+            "flagged": self.flagged,
+            "reasons": list(self.reasons),
+            "in_domain": self.in_domain,
+            "slices": [
+                {"index": s.index, "score": s.score, "flagged": s.flagged, "artifacts": dict(s.artifacts)} for s in self.slices
+            ],
+        }
+
+    def to_json(self) -> str:
+        """The JSON document; a NaN in it would be a fault of ours and raises ValueError."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> SeriesQuality:
+        """The inverse of :meth:`to_dict`; ValueError when the document is of another schema."""
+        if document.get("schema") != SCHEMA:
+            raise ValueError(f"not a {SCHEMA} document: schema is {document.get('schema')!r}")
+        return cls(
+            series=dict(document["series"]),
+            model=ModelIdentity(**document["model"]),
+            score=document["score"],
+            verdict=Verdict(document["verdict"]),
+            flagged=document["flagged"],
+            reasons=tuple(document["reasons"]),
+            slices=tuple(SliceQuality(**s) for s in document["slices"]),
+            in_domain=document["in_domain"],
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> SeriesQuality:
+        """The inverse of :meth:`to_json`."""
+        return cls.from_dict(json.loads(text))
