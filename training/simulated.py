@@ -1,0 +1,130 @@
+"""Training tiles: one clean tile and three degraded ones of the same place, with the teacher's labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import Compose, RandAdjustContrast, RandFlip, RandRotate90
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from miqanet_core import artifacts
+from miqanet_core.artifacts.kspace import acquired_extent, to_image, to_kspace
+from miqanet_core.transforms import TileGrid, anatomy_mask, normalise
+from sources import Reference
+from teacher import judge
+
+# A tile that shows less anatomy than this teaches nothing.
+LEAST_ANATOMY = 0.10
+# Larger matrices are reduced first: their tiles would show little but one tissue.
+LARGEST_MATRIX = 512
+# The tiles of a group: the clean one and three degraded.
+GROUP = 4
+
+
+def reduce_matrix(image: np.ndarray, least: float, rng: np.random.Generator) -> np.ndarray:
+    """A cleaner reference out of a real slice: only the centre of its k-space, so less noise and no zero-filled lines.
+
+    Keeps ``least``..1 of the acquired lines, drawn, but never more than 512 and never less than 128.
+    """
+    kspace = to_kspace(image)
+    part = rng.uniform(least, 1.0)
+    for axis, size in enumerate(image.shape):
+        wanted = np.clip(size * acquired_extent(image, axis) * part, min(128, size), LARGEST_MATRIX)
+        keep = int(wanted / 2) * 2
+        start = size // 2 - keep // 2
+        kspace = np.take(kspace, np.arange(start, start + keep), axis)
+    return to_image(kspace)
+
+
+def intensity_range(image: np.ndarray) -> tuple[float, float]:
+    """What :func:`miqanet_core.transforms.normalise` maps to 0 and to 1 in this slice."""
+    low, high = np.percentile(image, (0.5, 99.8))
+    return float(low), float(high)
+
+
+class SimulatedTiles(Dataset[dict[str, Tensor]]):
+    """Groups of tiles, each drawn from (seed, index) alone: one seed gives one data set, whatever the number of workers.
+
+    An item: ``tiles`` (4, T, T) normalised; ``score`` (4,), ``score_map`` and ``weight_map`` (4, h, w) from the teacher, 0..1,
+    with weight 0 on patches outside the slice. The first tile is clean; the others are either one artefact at three
+    severities, or three artefacts.
+    """
+
+    def __init__(
+        self, references: list[Reference], tile: int, patch: int, length: int, seed: int, least_matrix: float, names: list[str]
+    ) -> None:
+        self.by_subject: dict[str, list[Reference]] = {}
+        for reference in references:
+            self.by_subject.setdefault(reference.source.subject, []).append(reference)
+        self.tile, self.patch, self.length, self.seed = tile, patch, length, seed
+        self.least_matrix, self.names = least_matrix, names
+        self.augment = Compose(
+            [RandFlip(0.5, spatial_axis=0), RandFlip(0.5, spatial_axis=1), RandRotate90(0.3), RandAdjustContrast(0.5, (0.7, 1.4))]
+        )
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([self.seed, index])
+        while True:
+            subject = list(self.by_subject.values())[rng.integers(len(self.by_subject))]
+            item = self._group(subject[rng.integers(len(subject))].image, rng)
+            if item is not None:
+                return item
+
+    def _reference(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if max(image.shape) > LARGEST_MATRIX or rng.random() < 0.5:
+            image = reduce_matrix(image, self.least_matrix, rng)
+        self.augment.set_random_state(int(rng.integers(2**31)))
+        return np.asarray(self.augment(image[None].astype(np.float32))[0])
+
+    def _plan(self, rng: np.random.Generator) -> list[list[tuple[str, float, int]]]:
+        """What is done to each of the degraded tiles: (artefact, severity, seed) one after the other."""
+        severities = rng.uniform(0.03, 1.0, GROUP - 1)
+        if rng.random() < 0.6:
+            name, seed = str(rng.choice(self.names)), int(rng.integers(2**31))
+            return [[(name, float(severity), seed)] for severity in severities]
+        plan = []
+        for severity in severities:
+            count = 1 if rng.random() < 0.75 else 2
+            chosen = rng.choice(self.names, count, replace=False)
+            plan.append([(str(n), float(severity) / count**0.5, int(rng.integers(2**31))) for n in chosen])
+        return plan
+
+    def _group(self, image: np.ndarray, rng: np.random.Generator) -> dict[str, Tensor] | None:
+        reference = self._reference(image, rng)
+        grid = TileGrid(*reference.shape, self.tile, self.patch)
+        spare = [(side - self.tile) // self.patch for side in grid.pad(reference).shape]
+        start = (int(rng.integers(spare[0] + 1)) * self.patch, int(rng.integers(spare[1] + 1)) * self.patch)
+        if grid.cut(anatomy_mask(reference), start).mean() < LEAST_ANATOMY:
+            return None
+        degraded = [reference]
+        for steps in self._plan(rng):
+            current = reference
+            for name, severity, seed in steps:
+                current = artifacts.simulate(current, name, severity, seed)
+            degraded.append(current)
+        low, high = intensity_range(reference)
+        on_one_scale = torch.from_numpy(
+            np.stack([grid.cut(grid.pad((d - low) / (high - low)), start) for d in degraded]).astype(np.float32)
+        )[:, None].clamp(0, 1)
+        cells = self.tile // self.patch
+        truth = judge(on_one_scale, on_one_scale[:1].expand_as(on_one_scale), cells)
+        rows, columns = (np.arange(cells) * self.patch + at for at in start)
+        inside = torch.from_numpy((rows[:, None] < grid.rows) & (columns[None, :] < grid.columns))
+        tiles = np.stack([grid.cut(grid.pad(n), start) for n in normalise(np.stack(degraded))])
+        return {
+            "tiles": torch.from_numpy(tiles),
+            "score": truth.score,
+            "score_map": truth.score_map,
+            "weight_map": (truth.weight_map + 1.0) * inside,
+        }
+
+
+def collate(groups: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """Groups one after the other: dim 0 is group * 4 + member."""
+    return {key: torch.cat([group[key] for group in groups]) for key in groups[0]}

@@ -1,0 +1,80 @@
+"""Where the slices for training come from, and which of them no model may see before it is judged."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from miqanet_core.errors import InputError
+from miqanet_core.readers import read_all_series
+from miqanet_core.transforms import anatomy_mask
+
+# A reference must show anatomy on at least this part of it: the first and last slices of a stack often do not.
+LEAST_ANATOMY = 0.08
+
+
+@dataclass(frozen=True)
+class Source:
+    """One subject's images. ``path`` is relative to one of the data folders; every series under it belongs to the subject.
+
+    ``split``: "train"; "validation", watched while training; "test", seen by no training at all.
+    """
+
+    path: str
+    subject: str
+    anatomy: str
+    contrast: str
+    vendor: str
+    licence: str
+    split: Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """One clean slice: float32 (rows, columns), not negative, in the units of its file."""
+
+    image: np.ndarray
+    source: Source
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """A recipe: TOML with the tables ``training`` and ``source``. InputError when it cannot be read or lacks one."""
+    try:
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "name a recipe from training/recipes/") from None
+    except ValueError as error:
+        raise InputError(path, f"is not TOML ({error})", "mend the line it names") from None
+    for table in ("training", "source"):
+        if table not in recipe:
+            raise InputError(path, f"has no [{table}]", "compare it with training/recipes/miqanet_tiny.toml")
+    try:
+        recipe["source"] = [Source(**entry) for entry in recipe["source"]]
+    except TypeError as error:
+        raise InputError(path, f"has a [[source]] with a wrong field ({error})", "compare with the other sources") from None
+    return recipe
+
+
+def find(source: Source, folders: list[Path]) -> Path:
+    """The source's path in the first folder that holds it; InputError when none does."""
+    for folder in folders:
+        if (folder / source.path).exists():
+            return folder / source.path
+    raise InputError(
+        source.path, f"is in none of {', '.join(map(str, folders))}", "name its folder with --data, or run fetch_packages.py"
+    )
+
+
+def references(sources: list[Source], folders: list[Path], most: int) -> list[Reference]:
+    """Clean slices of ``sources``, at most ``most`` evenly spaced ones from each series."""
+    found = []
+    for source in sources:
+        for series in read_all_series(find(source, folders)):
+            slices = [s for s in np.maximum(series.voxels, 0) if anatomy_mask(s).mean() >= LEAST_ANATOMY]
+            chosen = sorted({round(i) for i in np.linspace(0, len(slices) - 1, min(most, len(slices)))})
+            found += [Reference(slices[i], source) for i in chosen]
+    return found
