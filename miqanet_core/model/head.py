@@ -1,0 +1,47 @@
+"""The dual head: how good is each place, and how much does it count."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from miqanet_core.model.config import NetworkConfig
+
+DROPOUT = 0.1  # as released
+# Share of the plain mean in the weighted one: nothing in float32 (b8's weights add up to hundreds) until all weights vanish,
+# where it stands in for 0 / 0.
+EPSILON = 1e-6
+
+
+class NetworkOutput(NamedTuple):
+    """What the network says of a batch of tiles, always float32.
+
+    ``score`` (B,): 1 is best and 0 worst; a "relu" head may exceed 1. ``score_map`` (B, h, w): the same of each place of the
+    token grid. ``weight_map`` (B, h, w): 0..1, how much each place counts. score = sum(map * weight) / sum(weight).
+    """
+
+    score: Tensor
+    score_map: Tensor
+    weight_map: Tensor
+
+
+class DualHead(nn.Module):
+    """Scores and weighs each place, and takes the weighted mean. (B, C, h, w) -> :class:`NetworkOutput`."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.score = self._perceptron(config.fused_width, nn.ReLU() if config.score_activation == "relu" else nn.Sigmoid())
+        self.weight = self._perceptron(config.fused_width, nn.Sigmoid())
+
+    @staticmethod
+    def _perceptron(width: int, activation: nn.Module) -> nn.Sequential:
+        return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(width, 1), activation)
+
+    def forward(self, feature_map: Tensor) -> NetworkOutput:
+        places = feature_map.permute(0, 2, 3, 1)
+        # float32 from here on: a mean over hundreds of places in half precision would cost digits that are reported.
+        score_map = self.score(places).squeeze(-1).float()
+        weight_map = self.weight(places).squeeze(-1).float()
+        weighted = (score_map * weight_map).sum((1, 2)) + EPSILON * score_map.mean((1, 2))
+        return NetworkOutput(weighted / (weight_map.sum((1, 2)) + EPSILON), score_map, weight_map)
