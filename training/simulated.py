@@ -113,16 +113,21 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
             np.stack([grid.cut(grid.pad((d - low) / (high - low)), start) for d in degraded]).astype(np.float32)
         )[:, None].clamp(0, 1)
         cells = self.tile // self.patch
-        truth = judge(on_one_scale, on_one_scale[:1].expand_as(on_one_scale), cells)
+        truth = judge(on_one_scale[1:], on_one_scale[:1].expand_as(on_one_scale[1:]), cells)
         rows, columns = (np.arange(cells) * self.patch + at for at in start)
         inside = torch.from_numpy((rows[:, None] < grid.rows) & (columns[None, :] < grid.columns))
         tiles = np.stack([grid.cut(grid.pad(n), start) for n in normalise(np.stack(degraded))])
         return {
             "tiles": torch.from_numpy(tiles),
-            "score": truth.score,
-            "score_map": truth.score_map,
-            "weight_map": (truth.weight_map + 1.0) * inside,
+            "score": with_clean(truth.score, torch.ones(())),
+            "score_map": with_clean(truth.score_map, torch.ones(cells, cells)),
+            "weight_map": (with_clean(truth.weight_map, truth.weight_map.amin(0)) + 1.0) * inside,
         }
+
+
+def with_clean(degraded: Tensor, clean: Tensor) -> Tensor:
+    """The clean tile's label before those of the degraded ones, along dim 0."""
+    return torch.cat([clean[None], degraded])
 
 
 def collate(groups: list[dict[str, Any]]) -> dict[str, Tensor]:

@@ -38,7 +38,8 @@ class LocalSimilarity(NamedTuple):
         """HaarPSI and summed weight of each of grid x grid patches, (B, grid, grid) each."""
         weighted = F.adaptive_avg_pool2d((self.similarity * self.weight).sum(1), grid)
         weight = F.adaptive_avg_pool2d(self.weight.sum(1), grid)
-        return self.pooled(weighted, weight), weight
+        # A patch without any contrast in either image has nothing to differ in: one grey level of sameness is added to each.
+        return self.pooled(weighted + torch.sigmoid(torch.tensor(ALPHA)), weight + 1), weight
 
 
 def _haar(image: Tensor, size: int) -> Tensor:

@@ -1,0 +1,202 @@
+"""From a series to its quality: slices are cut into tiles, the network scores them, the maps are put together again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from miqanet_core.errors import ModelError
+from miqanet_core.model import NetworkOutput, load_model
+from miqanet_core.policy import Policy
+from miqanet_core.quality import SeriesQuality, SliceQuality
+from miqanet_core.series import MRSeries
+from miqanet_core.transforms import SliceMap, TileGrid, normalise, to_network
+
+# Called once a slice, in order: index from 0, and the slice's score or None. May raise to stop the scoring.
+Progress = Callable[[int, float | None], None]
+
+# A batch on a GPU: what a tile's pixel takes at the network's widest place, measured generously; and on a CPU, where larger
+# batches gain nothing.
+_BYTES_PER_PIXEL = 4096
+_CPU_BATCH = 8
+# Modalities the network was made for; "" is a format that does not say, and gets the benefit of the doubt.
+_ASSESSED = ("MR", "")
+
+
+def choose_device(device: str) -> torch.device:
+    """``auto``: CUDA, else MPS, else the CPU; otherwise the device named (cpu, cuda, cuda:1, mps). ModelError if it is absent."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ModelError(f"no device is called {device!r}; use auto, cpu, cuda, cuda:1 or mps") from None
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present.get(chosen.type, False):
+        raise ModelError(f"this machine has no device {device!r} that torch can use; use auto or cpu")
+    return chosen
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
+    """``auto``: bfloat16 on a CUDA device that computes in it, else float32, so that a CPU's numbers are everywhere the same."""
+    if precision == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
+    try:
+        return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    except KeyError:
+        raise ModelError(f"no precision is called {precision!r}; use auto, fp32 or bf16") from None
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(
+        text in str(error) for text in ("out of memory", "not enough memory", "can't allocate memory")
+    )
+
+
+class Scorer:
+    """Scores series with one network on one device; threads may share it.
+
+    ``model``: "default", the name of a model whose weights ship, or a weights file. ``device``: see :func:`choose_device`.
+    ``precision``: see :func:`choose_precision`. ``policy``: thresholds, the shipped ones when None. ``batch_size``: tiles at
+    once, None for as many as the memory should hold; halved and tried again when it does not. ModelError when the model, the
+    device or the precision cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "default",
+        device: str = "auto",
+        precision: str = "auto",
+        policy: Policy | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        self._device = choose_device(device)
+        self._dtype = choose_precision(precision, self._device)
+        loaded = load_model(model)
+        self._identity = loaded.identity
+        # Channels last is how a CPU's and a tensor core's convolutions read fastest.
+        self._network = loaded.network.to(self._device, memory_format=torch.channels_last)
+        self._tile = loaded.config.tile_size
+        self._patch = self._tile // self._network.global_branch.grid
+        self._policy = policy or Policy.default()
+        self._batch_size = batch_size or self._fitting_batch()
+
+    @property
+    def device(self) -> str:
+        """Where the network runs, as torch writes it."""
+        return str(self._device)
+
+    @property
+    def precision(self) -> str:
+        """fp32 or bf16."""
+        return "bf16" if self._dtype == torch.bfloat16 else "fp32"
+
+    def score(self, series: MRSeries, progress: Progress | None = None) -> SeriesQuality:
+        """The quality of ``series``; ``progress`` is told of each slice in order, and what it raises stops the scoring."""
+        facts = {
+            "description": series.description,
+            "modality": series.modality,
+            "size": list(series.size),
+            "notes": list(series.notes),
+        }
+        refusal = None
+        if series.modality not in _ASSESSED:
+            refusal = f"The modality is {series.modality}; this model judges MR only."
+            slices: list[tuple[float | None, np.ndarray]] = [(None, _unscored(image)) for image in series.voxels]
+        else:
+            slices = self._score_slices(series.voxels, progress)
+        scores = [score for score, _ in slices]
+        judgement = self._policy.judge(scores, refusal)
+        return SeriesQuality(
+            series=facts,
+            model=self._identity,
+            score=judgement.score,
+            verdict=judgement.verdict,
+            flagged=judgement.flagged,
+            reasons=judgement.reasons,
+            slices=tuple(
+                SliceQuality(i, score, flag) for i, (score, flag) in enumerate(zip(scores, judgement.slice_flags, strict=True))
+            ),
+            map=np.stack([quality_map for _, quality_map in slices]),
+        )
+
+    def _score_slices(self, voxels: np.ndarray, progress: Progress | None) -> list[tuple[float | None, np.ndarray]]:
+        """Score, 0..100, and quality map of each slice."""
+        grid = TileGrid(*voxels.shape[1:], self._tile, self._patch)
+        waiting: deque[tuple[SliceMap, tuple[int, int], np.ndarray]] = deque()
+        batch = self._batch_size
+        maps: list[SliceMap | None] = []
+        remaining: list[int] = []
+        finished: list[tuple[float | None, np.ndarray]] = []
+
+        def finish() -> None:
+            """Take up the slices that have all their tiles, in order."""
+            still = {id(slice_map) for slice_map, _, _ in waiting}
+            while len(finished) < len(maps) and id(maps[len(finished)]) not in still:
+                index, slice_map = len(finished), maps[len(finished)]
+                score = None if slice_map is None else 100 * slice_map.score()
+                finished.append((score, _unscored(voxels[index]) if slice_map is None else 100 * slice_map.quality_map()))
+                if progress is not None:
+                    progress(index, score)
+
+        for image in voxels:
+            starts = grid.with_anatomy(image)
+            maps.append(SliceMap(grid) if starts else None)
+            padded = grid.pad(normalise(image[None])[0])
+            for start in starts:
+                waiting.append((maps[-1], start, grid.cut(padded, start)))  # type: ignore[arg-type]
+            while len(waiting) >= batch:
+                batch = self._run(waiting, batch)
+                finish()
+        while waiting:
+            batch = self._run(waiting, batch)
+            finish()
+        finish()
+        return finished
+
+    def _run(self, waiting: deque[tuple[SliceMap, tuple[int, int], np.ndarray]], batch: int) -> int:
+        """Score the first ``batch`` waiting tiles; returns the batch size that the memory turned out to hold."""
+        while True:
+            chosen = [waiting[i] for i in range(min(batch, len(waiting)))]
+            try:
+                output = self._forward(np.stack([tile for _, _, tile in chosen]))
+                break
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+            if batch == 1:
+                raise ModelError(f"not enough memory on {self.device} for one tile; close other programs or use --device cpu")
+            batch = max(1, batch // 2)
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+        for (slice_map, start, _), score_map, weight_map in zip(chosen, output.score_map, output.weight_map, strict=True):
+            slice_map.add(start, score_map.clamp(0, 1), weight_map)
+            waiting.popleft()
+        return batch
+
+    def _forward(self, tiles: np.ndarray) -> NetworkOutput:
+        with torch.inference_mode(), torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
+            images = to_network(torch.from_numpy(tiles).to(self._device))
+            output = self._network(images.contiguous(memory_format=torch.channels_last))
+            return NetworkOutput(*(values.float().cpu() for values in output))
+
+    def _fitting_batch(self) -> int:
+        if self._device.type != "cuda":
+            return _CPU_BATCH
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return int(min(256, max(1, free // (2 * _BYTES_PER_PIXEL * self._tile**2))))
+
+
+def _unscored(image: np.ndarray) -> np.ndarray:
+    return np.full(image.shape, np.nan, np.float32)
