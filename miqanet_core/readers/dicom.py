@@ -18,9 +18,11 @@ from miqanet_core.readers.dicom_frames import Frame, frames_of
 from miqanet_core.readers.dicom_pixels import notes_of, read_pixels
 from miqanet_core.readers.dicom_values import text, value, whole
 from miqanet_core.readers.faults import EXPORT_AGAIN, LeftOut, check_finite, faults_of, hush_pydicom
+from miqanet_core.readers.kinds import HEADER_ALONE
 from miqanet_core.readers.stacks import SAME_PLACE, Stack, geometry_of, stacks_of
 from miqanet_core.series import MRSeries
 
+NOT_UNDERSTOOD = "has a header that cannot be understood"
 # Objects with rows and columns that are no images to score (PS3.4 B.5): segmentations, parametric maps, dose, raw data.
 _NO_PICTURES = (
     "1.2.840.10008.5.1.4.1.1.66",
@@ -38,6 +40,7 @@ class Header:
     dataset: Dataset
 
 
+@hush_pydicom()
 def read_headers(
     paths: Iterable[Path], failures: list[InputError], skipped: Counter[str], tick: Callable[[int], None]
 ) -> list[Header]:
@@ -56,13 +59,13 @@ def read_headers(
 
 
 def _read_header(path: Path) -> Dataset:
-    with faults_of(path, "is not DICOM that can be read"), hush_pydicom():
+    with faults_of(path, "is not DICOM that can be read"):
         dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         if len(dataset) == 0 and not value(dataset.file_meta, "MediaStorageSOPClassUID"):
             raise InputError(path, "is cut short: it ends before the image is described", EXPORT_AGAIN)
         _leave_out(dataset)
         if value(dataset, "Rows") is None or value(dataset, "Columns") is None:
-            raise LeftOut("DICOM header without an image")
+            raise LeftOut(HEADER_ALONE)
     return dataset
 
 
@@ -85,6 +88,7 @@ def by_series(headers: list[Header]) -> list[list[Header]]:
     return [groups[key] for key in order]
 
 
+@hush_pydicom()
 def read(headers: list[Header], tick: Callable[[int], None]) -> list[MRSeries]:
     """One MRSeries for each stack of one series. ``tick`` is called with 1 for every file whose pixels were read.
 
@@ -92,8 +96,13 @@ def read(headers: list[Header], tick: Callable[[int], None]) -> list[MRSeries]:
     """
     files: dict[Path, list[Frame]] = {}
     for header in headers:
-        with faults_of(header.path, "has a header that cannot be understood"), hush_pydicom():
+        with faults_of(header.path, NOT_UNDERSTOOD):
             files[header.path] = frames_of(header.path, header.dataset)
+    with faults_of(headers[0].path, NOT_UNDERSTOOD):
+        return _read_stacks(files, tick)
+
+
+def _read_stacks(files: dict[Path, list[Frame]], tick: Callable[[int], None]) -> list[MRSeries]:
     repeated = _repeated_files(files)
     for path in repeated:
         del files[path]

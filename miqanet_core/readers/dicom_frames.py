@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from miqanet_core.errors import InputError
 from miqanet_core.readers.dicom_values import item, number, numbers, private, text, texts, value, whole
-from miqanet_core.readers.faults import EXPORT_AGAIN, check_size
+from miqanet_core.readers.faults import EXPORT_AGAIN, check_claim, check_size
 
 # How far direction cosines may be from unit length and right angles before they are not believed.
 _COSINE_TOLERANCE = 0.05
@@ -65,6 +66,7 @@ def frames_of(path: Path, header: Dataset) -> list[Frame]:
     rows, columns = whole(header, "Rows"), whole(header, "Columns")
     count = max(1, whole(header, "NumberOfFrames", 1))
     check_size(path, rows, columns)
+    _check_claim(path, header, count * rows * columns)
     if value(header, "PerFrameFunctionalGroupsSequence"):
         return _enhanced(path, header, count)
     single = _classic(path, header)
@@ -74,6 +76,12 @@ def frames_of(path: Path, header: Dataset) -> list[Frame]:
         return [single]
     # One position for all frames of a classic multi-frame image: they are time points, and their place tells nothing.
     return [replace(single, index=index, position=None) for index in range(count)]
+
+
+def _check_claim(path: Path, header: Dataset, pixels: int) -> None:
+    """Refuse a number of frames beyond belief before as many frames are made; the pixels are held against it later."""
+    claimed = pixels * whole(header, "SamplesPerPixel", 1) * whole(header, "BitsAllocated", 8) // 8
+    check_claim(path, claimed, path.stat().st_size, compressed=True)
 
 
 def _classic(path: Path, header: Dataset) -> Frame:
@@ -134,7 +142,10 @@ def _b_value(header: Dataset) -> float | None:
 
 
 def _first_number(candidate: Any) -> float | None:
+    """The first number of a private element, which comes as bytes when its type was lost on the way."""
     try:
+        if isinstance(candidate, bytes):
+            candidate = candidate.decode("ascii").split("\\")
         found = float(candidate if isinstance(candidate, str | int | float) else candidate[0])
     except (TypeError, ValueError, IndexError):
         return None
@@ -145,7 +156,7 @@ def _gradient(header: Dataset) -> tuple[float, ...] | None:
     """The direction of the diffusion gradient."""
     own = private(header, 0x0019, "SIEMENS MR HEADER", 0x0E)
     standard = numbers(header, "DiffusionGradientOrientation", 3)
-    return standard or (tuple(float(part) for part in own) if isinstance(own, list | tuple) else None)
+    return standard or (tuple(map(float, own)) if isinstance(own, MultiValue | list) and len(own) == 3 else None)
 
 
 def _moment(header: Dataset, event: str) -> str | None:

@@ -14,7 +14,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from miqanet_core.errors import InputError
 from miqanet_core.readers.dicom_frames import Frame
 from miqanet_core.readers.dicom_values import numbers, text, value, whole
-from miqanet_core.readers.faults import EXPORT_AGAIN, check_claim, faults_of, hush_pydicom, to_grey
+from miqanet_core.readers.faults import EXPORT_AGAIN, check_claim, faults_of, to_grey
 
 COLOUR_NOTE = "colour was turned to grey"
 INVERTED_NOTE = "MONOCHROME1 was inverted, so that high values are bright"
@@ -29,13 +29,11 @@ def read_pixels(frames: list[Frame]) -> np.ndarray:
     grey. Window centre and width are for displays and are never used. Raises InputError.
     """
     path = frames[0].source
-    with faults_of(path, "its pixels cannot be understood"), hush_pydicom():
+    with faults_of(path, "its pixels cannot be understood"):
         dataset = pydicom.dcmread(path, force=True)
         _set_transfer_syntax(dataset)
         _check(path, dataset)
-        with faults_of(path, f"its pixels ({dataset.file_meta.TransferSyntaxUID.name}) cannot be decoded", UNCOMPRESSED):
-            stored = pixel_array(dataset)
-        pixels = _rescale(path, _grey(dataset, stored), dataset, frames)
+        pixels = _rescale(path, _grey(dataset, _decode(path, dataset)), dataset, frames)
     return pixels if not frames[0].tiles else _cut_mosaic(pixels[0], frames[0])
 
 
@@ -67,7 +65,7 @@ def _check(path: Path, dataset: Dataset) -> None:
     syntax = dataset.file_meta.TransferSyntaxUID
     shape = (max(1, whole(dataset, "NumberOfFrames", 1)), dataset.Rows, dataset.Columns, whole(dataset, "SamplesPerPixel", 1))
     claimed, stored = math.ceil(math.prod(shape) * bits / 8), len(dataset[found[0]].value)
-    if syntax.is_compressed and syntax.is_encapsulated:
+    if syntax.is_encapsulated:
         check_claim(path, claimed, stored, compressed=True)
         _check_decoder(path, syntax)
         return
@@ -85,6 +83,18 @@ def _check_decoder(path: Path, syntax: UID) -> None:
         raise InputError(path, f"is compressed as {syntax.name}, which MIQA cannot read", UNCOMPRESSED) from error
     if not decoder.is_available:
         raise InputError(path, f"is compressed as {syntax.name} and no decoder is installed", "pip install pylibjpeg[all]")
+
+
+def _decode(path: Path, dataset: Dataset) -> np.ndarray:
+    """Stored values. What the plugins say of damaged data is about their own inside, so it stays in the error's cause."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated:
+        return pixel_array(dataset)
+    try:
+        return pixel_array(dataset)
+    except Exception as error:  # each decoder has errors of its own kind
+        problem = f"its pixels ({syntax.name}) cannot be decoded: they are damaged, or of a variant that no decoder here knows"
+        raise InputError(path, problem, UNCOMPRESSED) from error
 
 
 def _grey(dataset: Dataset, stored: np.ndarray) -> np.ndarray:

@@ -46,9 +46,13 @@ def plain(error: BaseException) -> str:
 
 @contextmanager
 def faults_of(path: Path, problem: str, cure: str = EXPORT_AGAIN) -> Iterator[None]:
-    """Turn whatever a library raises about ``path`` into an InputError; what is one already passes."""
+    """Turn whatever a library raises about ``path`` into an InputError; what is one already passes.
+
+    Numbers too large for float32 become infinite without a warning: ``check_finite`` finds them.
+    """
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
     except (InputError, LeftOut):
         raise
     except PermissionError as error:

@@ -10,6 +10,8 @@ from miqanet_core.readers.faults import EXPORT_AGAIN, LeftOut, faults_of
 
 FORMATS = "give DICOM, NIfTI (.nii, .nii.gz), NRRD, MetaImage (.mha, .mhd), PNG or JPEG"
 
+HEADER_ALONE = "DICOM header without an image"
+
 
 class Kind(Enum):
     """A family of formats that one reader serves."""
@@ -104,6 +106,8 @@ def _complain_of_name(path: Path, head: bytes) -> None:
 
 def unreadable(path: Path, reason: str) -> InputError:
     """What to say when a file that a folder would leave out is given by itself."""
+    if reason == HEADER_ALONE:
+        return InputError(path, "holds a DICOM header without an image", "export it again with its pixels")
     if reason.startswith("DICOM"):
         return InputError(path, f"is not an image to score: {reason}", "give the image series it belongs to, or its folder")
     if path.suffix.lower() in (".zip", ".gz", ".tar", ".7z", ".bz2"):

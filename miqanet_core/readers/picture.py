@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +19,29 @@ SAVE_AGAIN = "save or copy it again"
 
 def read(path: Path) -> list[MRSeries]:
     """One MRSeries of one slice. Colour is turned to grey and transparency left out, each with a note. Raises InputError."""
-    # Pillow refuses by itself, at opening, a header that claims more than 179 million pixels, and says so of a file cut short.
-    with faults_of(path, "is not a picture that can be read", SAVE_AGAIN), Image.open(path, formats=["PNG", "JPEG"]) as image:
+    with (
+        _no_bombs(path),
+        faults_of(path, "is not a picture that can be read", SAVE_AGAIN),
+        Image.open(path, formats=["PNG", "JPEG"]) as image,
+    ):
         check_size(path, image.height, image.width)
         if image.mode == "CMYK":
             raise InputError(path, "holds ink colours (CMYK)", "save it as grey or RGB")
         grey, notes = _one_channel(image)
     return [MRSeries(grey[np.newaxis], None, path.stem, sources=(path,), notes=("a picture has no geometry", *notes))]
+
+
+@contextmanager
+def _no_bombs(path: Path) -> Iterator[None]:
+    """Refuse a header that claims more than 89 million pixels: Pillow warns of it before it allocates anything."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            yield
+        except InputError as error:
+            if isinstance(error.__cause__, Image.DecompressionBombError | Image.DecompressionBombWarning):
+                raise InputError(path, "claims far more pixels than an MR image has", SAVE_AGAIN) from error
+            raise
 
 
 def _one_channel(image: Image.Image) -> tuple[np.ndarray, list[str]]:

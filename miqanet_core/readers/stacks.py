@@ -7,6 +7,7 @@ that) is what the series is split by.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -64,7 +65,7 @@ class _Placed:
 def stacks_of(frames: Sequence[Frame]) -> list[Stack]:
     """Sort the frames of one series into stacks. Raises InputError when the order of the slices cannot be known."""
     stacks = [Stack(sorted(frames, key=lambda frame: frame.order))]
-    for split in (_by_size, _by_orientation, _by_spacing, _by_place):
+    for split in (_by_size, _by_cine, _by_orientation, _by_spacing, _by_place):
         stacks = [replace(part, labels=stack.labels + part.labels) for stack in stacks for part in split(stack.frames)]
     return stacks
 
@@ -106,6 +107,13 @@ def _by_size(frames: list[Frame]) -> list[Stack]:
     """Slices of different matrix sizes cannot share an array."""
     keys = [(frame.rows, frame.columns) for frame in frames]
     return _partition(frames, keys, lambda part: f"{part[0].columns} x {part[0].rows}")
+
+
+def _by_cine(frames: list[Frame]) -> list[Stack]:
+    """A file whose many frames have no place of their own is a stack by itself, in its own order."""
+    files = Counter(frame.source for frame in frames if not frame.has_place)
+    keys = [frame.source if files[frame.source] > 1 else None for frame in frames]
+    return _partition(frames, keys, lambda part: "cine" if files[part[0].source] > 1 else "single frames")
 
 
 def _by_orientation(frames: list[Frame]) -> list[Stack]:

@@ -1,6 +1,7 @@
 """Synthetic DICOM series: how frames are sorted into stacks, and what is done to their pixels."""
 
 import random
+import struct
 from pathlib import Path
 from time import monotonic
 
@@ -220,6 +221,53 @@ def test_constant_image_reads(tmp_path: Path) -> None:
 
 def _frame(z: float, **more: dict[str, object]) -> Dataset:
     return groups(PlanePositionSequence={"ImagePositionPatient": [0, 0, z]}, **more)
+
+
+def test_several_cines_of_a_series_are_a_stack_each(tmp_path: Path) -> None:
+    for number in range(2):
+        pixels = np.stack([noise(10 * number + frame) for frame in range(3)])
+        image = mr_image(pixels, NumberOfFrames=3, InstanceNumber=number + 1, ImagePositionPatient=[0, 0, 3 * number])
+        save(image, tmp_path / f"{9 - number}.dcm")
+    series = read_all_series(tmp_path)
+    assert [one.description for one in series] == ["t2, cine 1", "t2, cine 2"]
+    assert np.array_equal(series[1].voxels[2], noise(12))
+    assert series[0].geometry is None
+
+
+def test_siemens_b_values_and_directions(tmp_path: Path) -> None:
+    for number, (b_value, direction) in enumerate([(0, None), (800, [1.0, 0, 0]), (800, [0, 1.0, 0])]):
+        for z in range(2):
+            image = mr_image(noise(10 * number + z), ImagePositionPatient=[0, 0, 3 * z], InstanceNumber=10 * number + z)
+            block = image.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+            block.add_new(0x0C, "IS", b_value)
+            if direction:
+                block.add_new(0x0E, "FD", direction)
+            save(image, tmp_path / f"{number}{z}.dcm")
+    labels = [one.description for one in read_all_series(tmp_path)]
+    assert labels == ["t2, b-value 0", "t2, b-value 800, direction 1", "t2, b-value 800, direction 2"]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_mosaic_slices_follow_the_normal_of_the_private_header(tmp_path: Path, backwards: bool) -> None:
+    """Without the CSA header the slices follow the normal of the sheet."""
+    sheet = noise(1, 40, 60)
+    image = mr_image(sheet, ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"], SpacingBetweenSlices=4)
+    image.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0A, "US", 3)
+    if backwards:
+        image.private_block(0x0029, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", _csa_normal("0", "0", "-1"))
+    series = read_series(save(image, tmp_path / "a.dcm"))
+    tiles = [sheet[:20, :30], sheet[:20, 30:], sheet[20:, :30]]
+    assert np.array_equal(series.voxels, np.stack(tiles[::-1] if backwards else tiles))
+    assert series.geometry is not None
+    assert series.geometry.origin == (0.75 * 15, 0.5 * 10, -8.0 if backwards else 0.0)
+    assert series.geometry.spacing == (0.75, 0.5, 4.0)
+
+
+def _csa_normal(*values: str) -> bytes:
+    """A Siemens CSA2 header with SliceNormalVector and nothing else."""
+    items = b"".join(struct.pack("<4i", len(text), len(text), 77, len(text)) + text.encode().ljust(4, b"\0") for text in values)
+    tag = struct.pack("<64si4s3i", b"SliceNormalVector", 3, b"FD\0\0", 4, len(values), 77)
+    return b"SV10\4\3\2\1" + struct.pack("<2I", 1, 77) + tag + items
 
 
 def test_enhanced_frames_are_sorted_and_rescaled_each_by_itself(tmp_path: Path) -> None:
