@@ -78,6 +78,7 @@ def _leave_out(dataset: Dataset) -> None:
         raise LeftOut("DICOM object of a private class" if name == uid else f"DICOM {name}")
 
 
+@hush_pydicom()
 def by_series(headers: list[Header]) -> list[list[Header]]:
     """Headers that share a Series Instance UID, in the order of series numbers; a file without the UID is its own series."""
     groups: dict[tuple[str, str], list[Header]] = {}

@@ -92,7 +92,9 @@ def _decode(path: Path, dataset: Dataset) -> np.ndarray:
         return pixel_array(dataset)
     try:
         return pixel_array(dataset)
-    except Exception as error:  # each decoder has errors of its own kind
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # each decoder has its own errors; the panic of one in Rust is not even an Exception
         problem = f"its pixels ({syntax.name}) cannot be decoded: they are damaged, or of a variant that no decoder here knows"
         raise InputError(path, problem, UNCOMPRESSED) from error
 

@@ -321,6 +321,14 @@ def garbage_for_rle(folder: Path) -> Path:
     return _compressed(mr_image(noise(1)), folder, RLELossless, b"\x01\x00\x00\x00" + bytes(30))
 
 
+@bad("RLE Lossless.*cannot be decoded")
+def rle_that_makes_the_decoder_panic(folder: Path) -> Path:
+    """Two segments that unpack to more than a frame: pylibjpeg-rle panics, and that is no Exception."""
+    run = bytes([129, 7]) * 8  # 8 runs of 128 bytes where 480 are wanted
+    frame = struct.pack("<16I", 2, 64, 64 + len(run), *[0] * 13) + run + run
+    return _compressed(mr_image(noise(1)), folder, RLELossless, frame)
+
+
 @bad("MPEG2.*MIQA cannot read")
 def video(folder: Path) -> Path:
     return _compressed(mr_image(noise(1)), folder, MPEG2MPML, bytes(64))
