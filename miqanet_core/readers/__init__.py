@@ -1,0 +1,9 @@
+"""Readers: a DICOM folder or file, NIfTI, NRRD, MetaImage, PNG or JPEG becomes :class:`~miqanet_core.series.MRSeries`.
+
+``read_series`` is for one series and ``read_all_series`` for all of a folder; both stop at the first fault. ``scan`` reads
+what can be read and hands the faults back beside it, so that one bad series does not stop the others.
+"""
+
+from miqanet_core.readers.scan import ReadResult, read_all_series, read_series, scan
+
+__all__ = ["ReadResult", "read_all_series", "read_series", "scan"]

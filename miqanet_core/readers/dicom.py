@@ -1,0 +1,171 @@
+"""DICOM files into MRSeries: headers first, then series by series stacks and their pixels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from miqanet_core.errors import InputError
+from miqanet_core.readers.dicom_facts import description_of, facts_of, identity_of
+from miqanet_core.readers.dicom_frames import Frame, frames_of
+from miqanet_core.readers.dicom_pixels import notes_of, read_pixels
+from miqanet_core.readers.dicom_values import text, value, whole
+from miqanet_core.readers.faults import EXPORT_AGAIN, LeftOut, check_finite, faults_of, hush_pydicom
+from miqanet_core.readers.kinds import HEADER_ALONE
+from miqanet_core.readers.stacks import SAME_PLACE, Stack, geometry_of, stacks_of
+from miqanet_core.series import MRSeries
+
+NOT_UNDERSTOOD = "has a header that cannot be understood"
+# Objects with rows and columns that are no images to score (PS3.4 B.5): segmentations, parametric maps, dose, raw data.
+_NO_PICTURES = (
+    "1.2.840.10008.5.1.4.1.1.66",
+    "1.2.840.10008.5.1.4.1.1.30",
+    "1.2.840.10008.5.1.4.1.1.481",
+    "1.2.840.10008.5.1.4.1.1.4.2",
+)
+
+
+@dataclass(frozen=True)
+class Header:
+    """One image file whose header was read."""
+
+    path: Path
+    dataset: Dataset
+
+
+@hush_pydicom()
+def read_headers(
+    paths: Iterable[Path], failures: list[InputError], skipped: Counter[str], tick: Callable[[int], None]
+) -> list[Header]:
+    """The headers of all images among ``paths``; the others are put into ``failures`` or counted in ``skipped``."""
+    headers = []
+    for path in paths:
+        try:
+            headers.append(Header(path, _read_header(path)))
+            continue
+        except LeftOut as left_out:
+            skipped[left_out.reason] += 1
+        except InputError as error:
+            failures.append(error)
+        tick(1)
+    return headers
+
+
+def _read_header(path: Path) -> Dataset:
+    with faults_of(path, "is not DICOM that can be read"):
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        if len(dataset) == 0 and not value(dataset.file_meta, "MediaStorageSOPClassUID"):
+            raise InputError(path, "is cut short: it ends before the image is described", EXPORT_AGAIN)
+        _leave_out(dataset)
+        if value(dataset, "Rows") is None or value(dataset, "Columns") is None:
+            raise LeftOut(HEADER_ALONE)
+    return dataset
+
+
+def _leave_out(dataset: Dataset) -> None:
+    uid = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
+    name = UID(uid).name.removesuffix(" Storage")
+    if any(uid == root or uid.startswith(root + ".") for root in _NO_PICTURES):
+        raise LeftOut(f"DICOM {name}")
+    if value(dataset, "Rows") is None and uid and "Image" not in name:
+        raise LeftOut("DICOM object of a private class" if name == uid else f"DICOM {name}")
+
+
+@hush_pydicom()
+def by_series(headers: list[Header]) -> list[list[Header]]:
+    """Headers that share a Series Instance UID, in the order of series numbers; a file without the UID is its own series."""
+    groups: dict[tuple[str, str], list[Header]] = {}
+    for header in headers:
+        uid = text(header.dataset, "SeriesInstanceUID")
+        groups.setdefault((uid, "" if uid else str(header.path)), []).append(header)
+    order = sorted(groups, key=lambda key: (whole(groups[key][0].dataset, "SeriesNumber"), key))
+    return [groups[key] for key in order]
+
+
+@hush_pydicom()
+def read(headers: list[Header], tick: Callable[[int], None]) -> list[MRSeries]:
+    """One MRSeries for each stack of one series. ``tick`` is called with 1 for every file whose pixels were read.
+
+    Raises InputError when any file of the series cannot be read: a series scored without some of its slices would be another.
+    """
+    files: dict[Path, list[Frame]] = {}
+    for header in headers:
+        with faults_of(header.path, NOT_UNDERSTOOD):
+            files[header.path] = frames_of(header.path, header.dataset)
+    with faults_of(headers[0].path, NOT_UNDERSTOOD):
+        return _read_stacks(files, tick)
+
+
+def _read_stacks(files: dict[Path, list[Frame]], tick: Callable[[int], None]) -> list[MRSeries]:
+    repeated = _repeated_files(files)
+    for path in repeated:
+        del files[path]
+    stacks = stacks_of([frame for frames in files.values() for frame in frames])
+    volumes = [_empty_volume(stack) for stack in stacks]
+    slots = {
+        (frame.source, frame.index): volume[index]
+        for stack, volume in zip(stacks, volumes, strict=True)
+        for index, frame in enumerate(stack.frames)
+    }
+    for path, frames in files.items():
+        pixels = read_pixels(frames)
+        check_finite(path, pixels)
+        for frame in frames:
+            slots[path, frame.index][:] = pixels[frame.index]
+        tick(1)
+    return [_series(stack, voxels, len(repeated)) for stack, voxels in zip(stacks, volumes, strict=True)]
+
+
+def _empty_volume(stack: Stack) -> np.ndarray:
+    return np.empty((len(stack.frames), stack.frames[0].rows, stack.frames[0].columns), dtype=np.float32)
+
+
+def _repeated_files(files: dict[Path, list[Frame]]) -> list[Path]:
+    """Files that hold the same instance at the same place with the same pixels as an earlier one: copies."""
+    same_uid: dict[str, list[Path]] = {}
+    for path, frames in files.items():
+        if uid := text(frames[0].header, "SOPInstanceUID"):
+            same_uid.setdefault(uid, []).append(path)
+    return [
+        path
+        for paths in same_uid.values()
+        for number, path in enumerate(paths)
+        if any(_same_image(files[earlier], files[path]) for earlier in paths[:number])
+    ]
+
+
+def _same_image(ours: list[Frame], theirs: list[Frame]) -> bool:
+    if len(ours) != len(theirs) or not all(map(_same_place, ours, theirs)):
+        return False
+    return np.array_equal(read_pixels(ours), read_pixels(theirs))
+
+
+def _same_place(ours: Frame, theirs: Frame) -> bool:
+    if ours.position is None or theirs.position is None:
+        return ours.position is theirs.position
+    return bool(np.allclose(ours.position, theirs.position, atol=SAME_PLACE))
+
+
+def _series(stack: Stack, voxels: np.ndarray, copies: int) -> MRSeries:
+    first = stack.frames[0]
+    geometry, notes = geometry_of(stack)
+    notes += notes_of(first.header)
+    if copies:
+        notes.append(f"{copies} duplicate {'files were' if copies > 1 else 'file was'} left out")
+    return MRSeries(
+        voxels=voxels,
+        geometry=geometry,
+        description=", ".join((description_of(first.header), *stack.labels)),
+        modality=text(first.header, "Modality"),
+        facts=facts_of(first),
+        identity=identity_of(stack.frames),
+        sources=tuple(frame.source for frame in stack.frames),
+        notes=tuple(notes),
+    )
