@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from markupsafe import Markup
@@ -61,7 +61,7 @@ def histogram(slices: Sequence[SliceQuality], width: int = 360, height: int = 30
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{level:.1f}" y2="{level:.1f}"/>')
         parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{level + 4:.1f}" text-anchor="end">{tick}</text>')
     for k, (passed, flagged) in enumerate(counts):
-        base = floor
+        base = float(floor)
         for count, kind in ((flagged, "bad"), (passed, "good")):
             tall = (floor - _TOP) * count / most
             base -= tall
@@ -94,7 +94,7 @@ def gauge(score: float | None, policy: Policy, width: int = 420) -> Markup:
     return _svg(parts, width, 48, label)
 
 
-def _threshold_lines(policy: Policy, y, right: int, floor: int) -> Iterator[str]:
+def _threshold_lines(policy: Policy, y: Callable[[float], float], right: int, floor: int) -> Iterator[str]:
     lines = [
         ("series", policy.diagnostic, f"diagnostic series \N{GREATER-THAN OR EQUAL TO} {policy.diagnostic:g}"),
         ("slice", policy.slice_flag, f"slice flagged < {policy.slice_flag:g}"),

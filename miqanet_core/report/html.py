@@ -55,7 +55,8 @@ def render_html(
     scoring, now if left out. ``introduction``: paragraphs shown at the top. A patient's identity appears only where
     ``quality.series`` holds ``identity``.
     """
-    return _environment().get_template("report.html").render(
+    template = _environment().get_template("report.html")
+    return template.render(
         sections=[_section(number, scored, policy) for number, scored in enumerate(results, start=1)],
         policy=policy,
         card=summary(model_card),
@@ -69,9 +70,8 @@ def render_html(
 
 def render_index(rows: Sequence[Mapping[str, Any]], *, when: datetime | None = None) -> str:
     """The contents of a folder of reports: ``rows`` with ``quality`` and ``files``, a mapping of label to file name."""
-    return _environment().get_template("index.html").render(
-        rows=rows, when=(when or datetime.now()).astimezone(), version=version()
-    )
+    template = _environment().get_template("index.html")
+    return template.render(rows=rows, when=(when or datetime.now()).astimezone(), version=version())
 
 
 def worst_slices(quality: SeriesQuality, count: int = WORST) -> list[SliceQuality]:

@@ -10,7 +10,7 @@ _HEADINGS = ("summary", "in short")
 
 def shipped_model_card() -> str:
     """The Markdown text of the shipped model card; "" when this installation has none."""
-    card = resources.files("miqanet_core").joinpath("weights", "MODEL_CARD.md")
+    card = resources.files("miqanet_core") / "weights" / "MODEL_CARD.md"
     return card.read_text(encoding="utf-8") if card.is_file() else ""
 
 
