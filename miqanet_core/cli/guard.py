@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -63,17 +64,16 @@ def _explain(error: BaseException) -> int:
 
 
 def _stdout_is_gone(error: OSError) -> bool:
-    """True when stdout cannot be written: ``miqanet ... | head`` left early (no complaint), or its disk is full."""
-    if isinstance(error, BrokenPipeError):
-        _mute_stdout()
-        return True
-    try:
-        sys.stdout.flush()
-    except OSError:
+    """True when stdout cannot be written: ``miqanet ... | head`` left early (no complaint), or its disk is full.
+
+    The files that we write ourselves raise InputError instead, so such an error without a file's name is stdout's.
+    """
+    if not isinstance(error, BrokenPipeError):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or error.filename is not None:
+            return False
         complain(f"stdout cannot be written ({error.strerror}); free some space or name a file")
-        _mute_stdout()
-        return True
-    return False
+    _mute_stdout()
+    return True
 
 
 def _mute_stdout() -> None:

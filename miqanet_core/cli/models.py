@@ -13,7 +13,6 @@ from miqanet_core.report.model_card import shipped_model_card, summary
 
 def run() -> None:
     """Print the table and the model card in short."""
-
     table = Table("Model", "Weights", "Parameters", "Tile", box=None, pad_edge=False, header_style="bold")
     for name in model_names():
         with torch.device("meta"):  # shapes only: nothing is allocated or drawn

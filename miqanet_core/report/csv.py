@@ -53,4 +53,5 @@ def _number(value: float | None) -> str:
 
 def _safe(text: str) -> str:
     """Text that no spreadsheet runs as a formula: a leading apostrophe marks it as text (OWASP, CSV injection)."""
-    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) or text.startswith(("\t", "\r", "\n")) else text
+    text = text.replace("\r", " ")  # Python's writer leaves it unquoted, and readers would begin a new row
+    return f"'{text}" if text.startswith(("\t", "\n")) or text.lstrip().startswith(("=", "+", "-", "@")) else text
