@@ -104,8 +104,8 @@ class Policy:
         reasons = [self._reason_of_mean(mean)]
         if flagged:
             verb = "scores" if len(flagged) == 1 else "score"
-            share = f"{len(flagged)} of {_slices(len(scored))} {verb} below {self.slice_flag:g}"
-            reasons.append(f"{share} ({name_slices(flagged)}).")
+            count = f"{len(flagged)} of {_slices(len(scored))} {verb} below {self.slice_flag:g} ({name_slices(flagged)})"
+            reasons.append(f"{count}{self._weight_of_share(len(flagged) / len(scored))}.")
         else:
             reasons.append(f"No slice scores below {self.slice_flag:g}.")
         if unscored:
@@ -113,13 +113,21 @@ class Policy:
             reasons.append(f"{_slices(len(unscored))} {verb} not scored: too little anatomy ({name_slices(unscored)}).")
         return tuple(reasons)
 
+    def _weight_of_share(self, share: float) -> str:
+        """What the share of flagged slices does to the verdict, as the end of a sentence."""
+        if share > self.non_diagnostic_fraction:
+            return f"; more than {100 * self.non_diagnostic_fraction:.4g} % makes a series non-diagnostic"
+        if share > self.limited_fraction:
+            return f"; more than {100 * self.limited_fraction:.4g} % makes a series limited"
+        return ""
+
     def _reason_of_mean(self, mean: float) -> str:
         text = f"The mean score of the slices is {format_score(mean)}"
         if mean < self.non_diagnostic:
             return f"{text}, below {self.non_diagnostic:g} (non-diagnostic)."
         if mean < self.diagnostic:
             return f"{text}, below {self.diagnostic:g} (the limit for diagnostic)."
-        return f"{text}, and {self.diagnostic:g} or more is diagnostic."
+        return f"{text} ({self.diagnostic:g} or more is diagnostic)."
 
 
 def format_score(score: float | None) -> str:

@@ -71,8 +71,20 @@ def test_reasons_name_slices_from_one():
     scores = [80.0] * 24
     for index in (2, 3, 4, 5, 6, 11):
         scores[index] = 30.0
-    assert "6 of 24 slices score below 50 (slices 3-7, 12)." in POLICY.judge(scores).reasons
-    assert "1 of 2 slices scores below 50 (slice 2)." in POLICY.judge([90.0, 10.0]).reasons
+    assert POLICY.judge(scores).reasons[1] == (
+        "6 of 24 slices score below 50 (slices 3-7, 12); more than 10 % makes a series limited."
+    )
+    assert POLICY.judge([20.0, 90.0, 10.0]).reasons[1] == (
+        "2 of 3 slices score below 50 (slices 1, 3); more than 50 % makes a series non-diagnostic."
+    )
+    assert POLICY.judge([90.0] * 9 + [10.0]).reasons[1] == "1 of 10 slices scores below 50 (slice 10)."
+
+
+def test_a_good_mean_does_not_hide_why_a_series_is_limited():
+    assert POLICY.judge([95.0, 95.0, 20.0]).reasons == (
+        "The mean score of the slices is 70.0 (60 or more is diagnostic).",
+        "1 of 3 slices scores below 50 (slice 3); more than 10 % makes a series limited.",
+    )
 
 
 def test_many_runs_of_slices_are_cut_short():

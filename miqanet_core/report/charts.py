@@ -47,7 +47,7 @@ def score_curve(slices: Sequence[SliceQuality], policy: Policy, width: int = 760
 
 
 def histogram(slices: Sequence[SliceQuality], width: int = 360, height: int = 300) -> Markup:
-    """How many slices have which score, in steps of five; the flagged part of a bar is hatched as well as coloured."""
+    """How many slices have which score, in steps of five; flagged slices have their own colour, and the title says so."""
     right, floor = width - 18, height - _BOTTOM
     counts = [[0, 0] for _ in range(100 // _BIN)]  # not flagged, flagged
     for s in slices:
