@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cli_stand_ins
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from miqanet_core.cli import app
 from miqanet_core.cli.doctor import Check, State, _safely

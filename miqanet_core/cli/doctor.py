@@ -49,10 +49,10 @@ def run() -> None:
     failed = False
     for check in _checks():
         failed |= check.state is State.FAIL
-        line = Text.assemble((f"{check.state.value:<5}", _COLOUR[check.state]), f"{check.what:<15}", harmless(check.found))
+        line = Text.assemble((f"{check.state.value:<5}", _COLOUR[check.state]), f"{check.what:<17}", harmless(check.found))
         console.print(line, soft_wrap=True)
         if check.cure:
-            console.print(Text(f"{'':20}-> {harmless(check.cure)}"), soft_wrap=True)
+            console.print(Text(f"{'':22}-> {harmless(check.cure)}"), soft_wrap=True)
     if failed:
         raise typer.Exit(FAILED)
 
