@@ -6,8 +6,8 @@ from importlib import metadata
 
 
 def version() -> str:
-    """The installed version; "not installed" when the package is only on the path, as inside a checkout."""
+    """The installed version; or that there is none, when the package is only on the path."""
     try:
         return metadata.version("miqanet_core")
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return "unreleased (a checkout that is not installed)"

@@ -138,6 +138,17 @@ def test_html_of_slices_without_anatomy_only():
     assert "Lowest-scoring" not in text
 
 
+def test_html_writes_units_behind_values_and_folds_away_many_facts():
+    facts = {"echo_time_ms": 30.0, "field_strength_t": 3.0, "protocol": "t2_tse_ax", **{f"fact_{n}": str(n) for n in range(20)}}
+    page = render(replace(make_series(), facts=facts))
+    text = Page(page).text
+    assert "Echo time 30 ms" in text
+    assert "Field strength 3 T" in text
+    assert "Protocol" not in text  # it only repeats the description
+    assert page.count("<details>") == 1
+    assert "Fact 19 19" in text
+
+
 def test_html_gives_the_time_of_scoring():
     assert "2026-03-04 05:06" in render(make_series(), when=datetime(2026, 3, 4, 5, 6))
 

@@ -17,6 +17,14 @@ from miqanet_core.series import MRSeries
 from miqanet_core.version import version
 
 WORST = 6  # slices shown as pictures
+FACTS = 9  # shown at once; the others on a click
+_UNITS = {
+    "ms": "ms",
+    "mm": "mm",
+    "deg": "\N{DEGREE SIGN}",
+    "t": "T",
+    "hz_per_pixel": "Hz per pixel",
+}  # endings of a fact's name
 
 ICON = {Verdict.DIAGNOSTIC: "✓", Verdict.LIMITED: "!", Verdict.NON_DIAGNOSTIC: "✕", Verdict.NOT_ASSESSED: "\N{EN DASH}"}
 LABEL = {
@@ -82,12 +90,14 @@ def worst_slices(quality: SeriesQuality, count: int = WORST) -> list[SliceQualit
 
 def _section(number: int, scored: Scored, policy: Policy) -> dict[str, Any]:
     series, quality = scored.series, scored.quality
+    facts = list(_facts(series).items())
     return {
         "anchor": f"series-{number}",
         "name": quality.series.get("description") or series.description or f"Series {number}",
         "quality": quality,
         "meaning": MEANING[quality.verdict],
-        "facts": _facts(series),
+        "facts": dict(facts[:FACTS]),
+        "more_facts": dict(facts[FACTS:]),
         "notes": series.notes,
         "identity": _identity(quality.series.get("identity") or {}),
         "aspect": f"{figures.aspect_ratio(series.geometry, series.voxels.shape[1:]):.4f}",
@@ -109,13 +119,24 @@ def _facts(series: MRSeries) -> dict[str, str]:
         facts["Voxel"] = " \N{MULTIPLICATION SIGN} ".join(f"{mm:.3g}" for mm in series.geometry.spacing) + " mm"
     if series.modality:
         facts["Modality"] = series.modality
-    facts.update({_label(k): f"{v:g}" if isinstance(v, float) else str(v) for k, v in series.facts.items() if v != ""})
+    for key, value in series.facts.items():
+        if value != "" and value != series.description:
+            label, unit = _label_and_unit(key)
+            facts[label] = (f"{value:g}" if isinstance(value, float) else str(value)) + unit
     return facts
 
 
 def _identity(identity: Mapping[str, Any]) -> dict[str, str]:
     """What a person reads of an identity; the UID of every instance stays in the JSON."""
     return {_label(k): str(v) for k, v in identity.items() if v and isinstance(v, str)}
+
+
+def _label_and_unit(key: str) -> tuple[str, str]:
+    """``"echo_time_ms"`` -> ``("Echo time", " ms")``."""
+    for ending, unit in _UNITS.items():
+        if key.endswith(f"_{ending}"):
+            return _label(key.removesuffix(f"_{ending}")), f" {unit}"
+    return _label(key), ""
 
 
 def _label(key: str) -> str:
