@@ -1,0 +1,97 @@
+"""Stand-ins for the reader and the scorer, set in place of ``miqanet_core.cli.backend``'s, the command line's one seam.
+
+The names of paths say what they hold; see ``CONTENTS``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from report_samples import assess, make_series
+
+from miqanet_core.cli import backend, main
+from miqanet_core.errors import Cancelled, InputError, ModelError
+from miqanet_core.policy import Policy
+from miqanet_core.quality import SeriesQuality
+from miqanet_core.series import MRSeries
+
+GOOD, LIMITED, BAD = [80.0, 70.0, None, 90.0], [80.0, 30.0, 85.0], [20.0, 30.0]
+
+CONTENTS = {
+    "good": [make_series(GOOD)],
+    "limited": [make_series(LIMITED, "Bild für Ärzte 脳")],
+    "bad": [make_series(BAD, "poor")],
+    "ct": [make_series(GOOD, modality="CT")],
+    "flat": [make_series(GOOD, geometry=None)],
+    "two": [make_series(GOOD, "same name"), make_series(BAD, "same name")],
+    "mixed": [make_series(GOOD, "first"), make_series([1.0], "refused by the scorer"), make_series(BAD, "last")],
+    "hostile": [make_series(GOOD, "../../etc/\x1b[31mpasswd\nsecond [bold]line")],
+    "many": [make_series([float(20 + k % 80) for k in range(160)], "many")],
+    "cancelled": [make_series(GOOD, "cancelled")],
+    "broken": [make_series(GOOD, "broken")],
+    "slow": [make_series(GOOD, "slow")],
+}
+
+
+@dataclass
+class StandInResult:
+    """What a reader hands back."""
+
+    series: list[MRSeries] = field(default_factory=list)
+    failures: list[InputError] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+def scan(path: Path, progress=None) -> StandInResult:
+    """Read nothing: look the name up."""
+    if progress is not None:
+        progress(1, 1)
+    if path.name == "absent":
+        raise InputError(path, "does not exist", "check the path")
+    if path.name == "one bad":
+        return StandInResult(CONTENTS["good"], [InputError(path / "x.dcm", "is cut short", "fetch it again")])
+    if path.name == "empty":
+        return StandInResult(skipped={"PDF": 2})
+    return StandInResult(list(CONTENTS[path.name]))
+
+
+class StandInScorer:
+    """Gives each slice the score that is drawn in it."""
+
+    device, precision = "cpu", "fp32"
+
+    def __init__(self, model: str, device: str, precision: str, policy: Policy) -> None:
+        if model == "absent":
+            raise ModelError("unknown model 'absent'; known: stand_in")
+        self.policy = policy
+
+    def score(self, series: MRSeries, progress=None) -> SeriesQuality:
+        """As the real one, with the faults that a series' description asks for."""
+        quality = assess(series, self.policy)
+        for s in quality.slices:
+            if series.description == "slow":
+                print("scoring", file=sys.stderr, flush=True)
+                time.sleep(30)
+            if progress is not None:
+                progress(s.index, s.score)
+        if series.description == "cancelled":
+            raise Cancelled
+        if series.description == "broken":
+            raise RuntimeError("a fault of ours\nover two lines")
+        if series.description == "refused by the scorer":
+            raise InputError("odd.nii", "is constant", "leave it out")
+        return quality
+
+
+def install(setattr_=setattr) -> None:
+    """Put the stand-ins in place."""
+    setattr_(backend, "scan", scan)
+    setattr_(backend, "make_scorer", StandInScorer)
+
+
+if __name__ == "__main__":
+    install()
+    main()

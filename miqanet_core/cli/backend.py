@@ -1,0 +1,50 @@
+"""Where the command meets the library's heavy parts; imported on first use, and the one seam that tests replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from miqanet_core.policy import Policy
+from miqanet_core.quality import SeriesQuality
+from miqanet_core.series import MRSeries
+
+if TYPE_CHECKING:
+    from miqanet_core.readers import ReadResult
+
+SliceProgress = Callable[[int, float | None], None]
+
+
+class SeriesScorer(Protocol):
+    """What the command needs of a scorer."""
+
+    device: str
+    precision: str
+
+    def score(self, series: MRSeries, progress: SliceProgress | None = None) -> SeriesQuality:
+        """Score every slice; ``progress(index, score)`` as each stands."""
+        ...
+
+
+def make_scorer(model: str, device: str, precision: str, policy: Policy) -> SeriesScorer:
+    """The scorer that the options ask for; ModelError when there is no such model, device or precision."""
+    from miqanet_core.scorer import Scorer
+
+    return Scorer(model=model, device=device, precision=precision, policy=policy)
+
+
+def scan(path: Path, progress: Callable[[int, int], None] | None = None) -> ReadResult:
+    """Everything that can be read below a path, with what could not be."""
+    from miqanet_core import readers
+
+    return readers.scan(path, progress)
+
+
+def simulate(image: np.ndarray, name: str, severity: float, seed: int) -> np.ndarray:
+    """The slice with a simulated artefact."""
+    from miqanet_core.artifacts import simulate as simulate_artifact
+
+    return simulate_artifact(image, name, severity, seed)

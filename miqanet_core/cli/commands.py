@@ -1,0 +1,122 @@
+"""The faces of the commands: options and help. The work is in the module of the same name, imported when it is called for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miqanet_core.cli.guard import guarded
+from miqanet_core.cli.kinds import ProgressKind
+
+_FILES, _HOW = "Where results go", "How to score"
+
+
+@guarded
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the report.")] = Path("miqanet-demo"),
+    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="See miqanet models.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+) -> None:
+    """See it work: scores a real brain scan, and the same scan spoiled by simulated motion. Fetches nothing.
+
+    Writes a report to ./miqanet-demo/report.html; open it in a browser.
+    """
+    from miqanet_core.cli.demo import run
+
+    run(out, model, device)
+
+
+@guarded
+def score(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="DICOM folders or files, NIfTI, NRRD, MetaImage, PNG or JPEG.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="For every series NAME.html, .json, .csv, .nii.gz (overlay), and an index.html.",
+                     rich_help_panel=_FILES),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="F", help="Scores as JSON: one series as an object, several as a list. - is stdout.",
+                     rich_help_panel=_FILES),
+    ] = None,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="F", help="One row per slice; slices count from 1. - is stdout.", rich_help_panel=_FILES),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="F", help="Report for people: one file, needs no network.", rich_help_panel=_FILES)
+    ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(metavar="F.nii.gz", help="Quality map to lay over the images (one series; else use --out).",
+                     rich_help_panel=_FILES),
+    ] = None,
+    identity: Annotated[
+        bool, typer.Option("--identity", help="Write the patient's name, ID and UIDs into results.", rich_help_panel=_FILES)
+    ] = False,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="See miqanet models.", rich_help_panel=_HOW)
+    ] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_HOW)] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16.", rich_help_panel=_HOW)] = "auto",
+    policy_file: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="F.toml", help="Your thresholds; without it MIQA's own.", rich_help_panel=_HOW),
+    ] = None,
+    progress: Annotated[
+        ProgressKind,
+        typer.Option(help="bar: on stderr; auto: only if that is a terminal; jsonl: events on stdout for a front end, one "
+                          "JSON object a line (start, slice, done, error), with --json F or --out.", rich_help_panel=_HOW),
+    ] = ProgressKind.AUTO,
+    fail_on_flag: Annotated[
+        bool, typer.Option("--fail-on-flag", help="Exit with 3 if a series is flagged.", rich_help_panel=_HOW)
+    ] = False,
+) -> None:  # fmt: skip
+    """Score MR series: every slice from 0 (worst) to 100 (best), a verdict, and where the quality is lost.
+
+    [bold]miqanet score study/[/bold]                          a table in the terminal
+
+    [bold]miqanet score study/ --out results/[/bold]           report, JSON, CSV and overlay of every series
+
+    [bold]miqanet score brain.nii.gz --html brain.html[/bold]  a report to show to a colleague
+
+    [bold]miqanet score study/ --json - | jq .score[/bold]     for scripts
+
+    A patient's name, ID and UIDs stay out of every result unless you ask with --identity.
+
+    Exit status: 0 done; 1 an input could not be scored (the others were); 2 wrong usage; 3 flagged, with --fail-on-flag.
+    """
+    from miqanet_core.cli.outputs import Targets
+    from miqanet_core.cli.score import run
+
+    run(
+        paths,
+        Targets(out=out, json=json_file, csv=csv_file, html=html, overlay=overlay),
+        model=model,
+        device=device,
+        precision=precision,
+        policy_file=policy_file,
+        progress=progress,
+        fail_on_flag=fail_on_flag,
+        identity=identity,
+    )
+
+
+@guarded
+def models() -> None:
+    """List the models: which ship with weights, their size, and what the default one was found to do."""
+    from miqanet_core.cli.models import run
+
+    run()
+
+
+@guarded
+def doctor() -> None:
+    """Check this installation: Python, torch, devices, weights, DICOM decoders, disk, and one real slice scored."""
+    from miqanet_core.cli.doctor import run
+
+    run()

@@ -1,0 +1,160 @@
+"""Where results are written: the named files, and a folder with everything for each series."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from miqanet_core.cli.guard import UsageError
+from miqanet_core.cli.terminal import inform
+from miqanet_core.policy import Policy
+from miqanet_core.quality import SeriesQuality
+from miqanet_core.report.csv import to_csv
+from miqanet_core.report.files import write_file
+from miqanet_core.report.model_card import shipped_model_card
+from miqanet_core.series import MRSeries
+
+STDOUT = Path("-")
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The files that the command line names."""
+
+    out: Path | None = None
+    json: Path | None = None
+    csv: Path | None = None
+    html: Path | None = None
+    overlay: Path | None = None
+
+    def __post_init__(self) -> None:
+        if STDOUT in (self.html, self.overlay, self.out):
+            raise UsageError("only --json and --csv can write to stdout (-)")
+        if self.json == self.csv == STDOUT:
+            raise UsageError("--json - and --csv - cannot share stdout; name a file for one of them")
+        named = [path for path in (self.json, self.csv, self.html, self.overlay) if path not in (None, STDOUT)]
+        if len(set(named)) < len(named):
+            raise UsageError("two results cannot go to the same file")
+        if self.overlay and not self.overlay.name.lower().endswith((".nii", ".nii.gz")):
+            raise UsageError(f"--overlay {self.overlay}: the overlay is NIfTI; name it .nii.gz or .nii")
+
+    @property
+    def use_stdout(self) -> bool:
+        """A result goes to stdout, so nothing else may."""
+        return STDOUT in (self.json, self.csv)
+
+    @property
+    def none_named(self) -> bool:
+        """No output option at all: the table is the result."""
+        return not any((self.out, self.json, self.csv, self.html, self.overlay))
+
+
+@dataclass
+class Writer:
+    """Writes results as they come (``--out``) and at the end (the named files and the index).
+
+    ``waiting``: numbers of the scored series whose files stand only after :meth:`finish`.
+    """
+
+    targets: Targets
+    policy: Policy
+    results: list[tuple[MRSeries, SeriesQuality]] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)
+    _rows: list[dict[str, Any]] = field(default_factory=list)
+    _names: set[str] = field(default_factory=lambda: {"index"})
+
+    def add(self, series: MRSeries, quality: SeriesQuality) -> Path | None:
+        """Take a result; with ``--out`` write its files now. Returns its JSON file when that stands."""
+        self.results.append((series, quality))
+        return self._write_folder(self.targets.out, series, quality) if self.targets.out else None
+
+    def finish(self) -> None:
+        """Write what needs all results."""
+        if not self.results:
+            return
+        qualities = [quality for _, quality in self.results]
+        if self.targets.out:
+            from miqanet_core.report.html import render_index
+
+            self._say(write_file(self.targets.out / "index.html", render_index(self._rows)))
+        if self.targets.json:
+            self._put(self.targets.json, to_json(qualities))
+        if self.targets.csv:
+            self._put(self.targets.csv, to_csv(qualities))
+        if self.targets.html:
+            self._put(self.targets.html, self._html(self.results))
+        if self.targets.overlay:
+            from miqanet_core.report.overlay import write_overlay
+
+            self._say(write_overlay(self.targets.overlay, *self.results[0]))
+
+    def _write_folder(self, folder: Path, series: MRSeries, quality: SeriesQuality) -> Path:
+        from miqanet_core.report.overlay import write_overlay
+
+        name = unique_name(series.description, self._names)
+        files = {"report": f"{name}.html", "json": f"{name}.json", "csv": f"{name}.csv"}
+        write_file(folder / files["report"], self._html([(series, quality)]))
+        write_file(folder / files["csv"], to_csv([quality]))
+        if series.geometry is None or quality.map is None:
+            inform(f"{name}: no overlay, the series {'has no geometry' if series.geometry is None else 'was not assessed'}")
+        else:
+            files["overlay"] = f"{name}.nii.gz"
+            write_overlay(folder / files["overlay"], series, quality)
+        self._rows.append({"quality": quality, "files": files})
+        return write_file(folder / files["json"], to_json([quality]))
+
+    def _html(self, results: Sequence[tuple[MRSeries, SeriesQuality]]) -> str:
+        from miqanet_core.report.html import Scored, render_html
+
+        return render_html([Scored(*result) for result in results], self.policy, model_card=shipped_model_card())
+
+    def _put(self, target: Path, text: str) -> None:
+        if target != STDOUT:
+            self._say(write_file(target, text))
+            return
+        sys.stdout.flush()
+        binary = getattr(sys.stdout, "buffer", None)
+        if binary is None:
+            sys.stdout.write(text)
+        else:
+            binary.write(text.encode("utf-8"))  # JSON is UTF-8, whatever the terminal speaks
+
+    @staticmethod
+    def _say(path: Path) -> None:
+        inform(f"wrote {path}")
+
+
+def to_json(results: Sequence[SeriesQuality]) -> str:
+    """One series as an object, several as a list."""
+    if len(results) == 1:
+        return results[0].to_json() + "\n"
+    documents = [quality.to_dict() for quality in results]
+    return json.dumps(documents, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def with_identity(series: MRSeries, quality: SeriesQuality, wanted: bool) -> SeriesQuality:
+    """The result with the series' identity in it, or surely without."""
+    facts = {key: value for key, value in quality.series.items() if key != "identity"}
+    if wanted:
+        facts["identity"] = asdict(series.identity)
+    return replace(quality, series=facts)
+
+
+def unique_name(description: str, taken: set[str]) -> str:
+    """A file name from a description: safe on every system, and not yet in ``taken``, to which it is added."""
+    safe = re.sub(r"[^\w.+-]+", "_", description).strip("._-") or "series"
+    safe = safe.encode("utf-8")[:120].decode("utf-8", "ignore")  # file systems count bytes, to 255
+    if safe.split(".")[0].lower() in _RESERVED:
+        safe = f"series_{safe}"
+    name, number = safe, 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{safe}-{number}"
+    taken.add(name.casefold())
+    return name

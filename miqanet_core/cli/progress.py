@@ -1,0 +1,132 @@
+"""How far scoring has come: a bar for people, JSON lines for a front end, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Protocol
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from miqanet_core.cli.kinds import ProgressKind
+from miqanet_core.cli.terminal import harmless, stderr
+
+
+class Reporter(Protocol):
+    """Told what happens; ``series`` counts from 0 over the series of one run."""
+
+    def __enter__(self) -> Reporter: ...
+    def __exit__(self, *exception: Any) -> None: ...
+    def reading(self, done: int, total: int) -> None: ...
+    def start(self, series: int, slices: int, name: str) -> None: ...
+    def slice(self, index: int, score: float | None) -> None: ...
+    def done(self, series: int, result: str) -> None: ...
+    def error(self, message: str) -> None: ...
+
+
+def make_reporter(kind: ProgressKind) -> Reporter:
+    """The reporter for a choice; ``auto`` is a bar when stderr is a terminal."""
+    if kind is ProgressKind.JSONL:
+        return JsonLines()
+    if kind is ProgressKind.BAR or (kind is ProgressKind.AUTO and sys.stderr.isatty()):
+        return Bar()
+    return Silent()
+
+
+class Silent:
+    """Says nothing."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        """Nothing to close."""
+
+    def reading(self, done: int, total: int) -> None:
+        """Said nowhere."""
+
+    def start(self, series: int, slices: int, name: str) -> None:
+        """Said nowhere."""
+
+    def slice(self, index: int, score: float | None) -> None:
+        """Said nowhere."""
+
+    def done(self, series: int, result: str) -> None:
+        """Said nowhere."""
+
+    def error(self, message: str) -> None:
+        """Said nowhere: the complaint on stderr is enough."""
+
+
+class Bar(Silent):
+    """A bar on stderr, one line a series; gone when it is done, so that it does not stand in the result's way."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=stderr(), transient=True)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._progress.stop()
+
+    def reading(self, done: int, total: int) -> None:
+        if self._task is None:
+            self._begin("Reading files", total)
+        self._progress.update(self._task, completed=done)  # type: ignore[arg-type]
+        if done >= total:
+            self._end()
+
+    def start(self, series: int, slices: int, name: str) -> None:
+        self._end()
+        self._begin(harmless(name)[:40] or f"Series {series + 1}", slices)
+
+    def slice(self, index: int, score: float | None) -> None:
+        if self._task is not None:
+            self._progress.advance(self._task)
+
+    def done(self, series: int, result: str) -> None:
+        self._end()
+
+    def _begin(self, name: str, total: int) -> None:
+        self._task = self._progress.add_task(name, total=total)
+
+    def _end(self) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+
+class JsonLines(Silent):
+    """One JSON object a line on stdout: ``start``, ``slice``, ``done``, ``error``.
+
+    ``error`` is about one input; the process's exit status says whether it was the end.
+    """
+
+    def __init__(self) -> None:
+        self._series = 0
+
+    def __exit__(self, *exception: Any) -> None:
+        error = exception[1]
+        if isinstance(error, Exception) and not isinstance(error, OSError):  # OSError: stdout itself may be gone
+            self.error(str(error))
+
+    def start(self, series: int, slices: int, name: str) -> None:
+        self._series = series
+        self._emit(event="start", slices=slices, series=series)
+
+    def slice(self, index: int, score: float | None) -> None:
+        self._emit(event="slice", index=index, score=score, series=self._series)
+
+    def done(self, series: int, result: str) -> None:
+        self._emit(event="done", result=result, series=series)
+
+    def error(self, message: str) -> None:
+        self._emit(event="error", message=harmless(message))
+
+    @staticmethod
+    def _emit(**event: object) -> None:
+        print(json.dumps(event), flush=True)  # ASCII, so that no encoding can spoil it

@@ -1,0 +1,57 @@
+"""One row per slice, for a spreadsheet or a script."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from miqanet_core.quality import SeriesQuality, SliceQuality
+
+COLUMNS = (
+    "series",  # its description
+    "slice",  # as people count, from 1
+    "score",  # 0 (worst) to 100 (best); empty: not scored
+    "flagged",  # 1 or 0
+    "series_score",
+    "series_verdict",
+    "series_flagged",
+    "model",
+    "model_version",
+)
+
+
+def to_csv(results: Sequence[SeriesQuality]) -> str:
+    """The table of one or more series; artefact severities, where a model names them, follow as ``artifact_NAME`` columns."""
+    artifacts = sorted({name for quality in results for s in quality.slices for name in s.artifacts})
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*COLUMNS, *(_safe(f"artifact_{name}") for name in artifacts)])
+    for quality in results:
+        writer.writerows(_row(quality, s, artifacts) for s in quality.slices)
+    return stream.getvalue()
+
+
+def _row(quality: SeriesQuality, s: SliceQuality, artifacts: Iterable[str]) -> list[str | int]:
+    return [
+        _safe(str(quality.series.get("description", ""))),
+        s.index + 1,
+        _number(s.score),
+        int(s.flagged),
+        _number(quality.score),
+        quality.verdict.value,
+        int(quality.flagged),
+        _safe(quality.model.name),
+        _safe(quality.model.version),
+        *(_number(s.artifacts.get(name)) for name in artifacts),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _safe(text: str) -> str:
+    """Text that no spreadsheet runs as a formula: a leading apostrophe marks it as text (OWASP, CSV injection)."""
+    text = text.replace("\r", " ")  # Python's writer leaves it unquoted, and readers would begin a new row
+    return f"'{text}" if text.startswith(("\t", "\n")) or text.lstrip().startswith(("=", "+", "-", "@")) else text
