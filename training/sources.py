@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import tomllib
 
 from miqanet_core.errors import InputError
 from miqanet_core.readers import read_all_series

@@ -10,13 +10,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from report_samples import assess, make_series
-
 from miqanet_core.cli import backend, main
 from miqanet_core.errors import Cancelled, InputError, ModelError
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality
 from miqanet_core.series import MRSeries
+from report_samples import assess, make_series
 
 GOOD, LIMITED, BAD = [80.0, 70.0, None, 90.0], [80.0, 30.0, 85.0], [20.0, 30.0]
 

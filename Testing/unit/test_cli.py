@@ -13,10 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cli_stand_ins
 import pytest
 import SimpleITK as sitk
 
+import cli_stand_ins
 from miqanet_core.cli import app
 from miqanet_core.cli.doctor import Check, State, _safely
 from miqanet_core.cli.outputs import unique_name

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from matplotlib.image import imread
-from report_samples import OBLIQUE, assess, make_series
 
 from miqanet_core.errors import InputError
 from miqanet_core.policy import Policy
@@ -27,6 +26,7 @@ from miqanet_core.report.html import Scored, render_html, render_index, worst_sl
 from miqanet_core.report.model_card import summary
 from miqanet_core.report.overlay import LOWEST, write_overlay
 from miqanet_core.series import Geometry
+from report_samples import OBLIQUE, assess, make_series
 
 POLICY = Policy.default()
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"

@@ -10,7 +10,7 @@ from monai.transforms import ScaleIntensityRangePercentiles
 # The darkest half percent is air and dead borders; the brightest 0.2 % are vessels, fat beside the coil and spikes.
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.5, 99.8
 
-_scale = ScaleIntensityRangePercentiles(LOW_PERCENTILE, HIGH_PERCENTILE, 0.0, 1.0, clip=True, channel_wise=True, dtype=np.float32)
+_scale = ScaleIntensityRangePercentiles(LOW_PERCENTILE, HIGH_PERCENTILE, 0.0, 1.0, clip=True, channel_wise=True)
 
 
 def normalise(slices: np.ndarray) -> np.ndarray:
