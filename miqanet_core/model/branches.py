@@ -115,10 +115,8 @@ class LocalBranch(nn.Module):
         self.backbone = create_local_backbone(config)
         levels = [self.backbone.feature_info[i] for i in self.taps]
         # Without the stem's pool every level but the stem itself is twice as fine as timm's table says.
-        reductions = [
-            level["reduction"] // (1 if config.local_stem_pool or i == 0 else 2)
-            for i, level in zip(self.taps, levels, strict=True)
-        ]
+        halved = [not config.local_stem_pool and i > 0 for i in self.taps]
+        reductions = [level["reduction"] // (2 if half else 1) for level, half in zip(levels, halved, strict=True)]
         sides = [ceil(config.tile_size / r) for r in reductions]
         for side in sides:
             if side % grid and grid % side:
@@ -129,6 +127,8 @@ class LocalBranch(nn.Module):
 
     def normalised(self, tiles: Tensor) -> Tensor:
         """The map before it is tiled: (B, 3, T, T) -> (B, C, n, n), n = ``common_grid``."""
+        # Channels last: depthwise convolutions on a CPU take half the time, and no device is slower for it.
+        tiles = tiles.contiguous(memory_format=torch.channels_last)
         levels = [to_grid(level, self.common_grid) for level in _tapped(self.backbone, tiles, self.taps)]
         out: Tensor = self.norm(self.project(torch.cat(levels, 1)))
         return out
