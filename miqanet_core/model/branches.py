@@ -36,6 +36,12 @@ def create_local_backbone(config: NetworkConfig, pretrained: bool = False) -> An
         if not hasattr(backbone, "maxpool"):
             raise ModelError(f"local_backbone {config.local_backbone!r} has no stem max-pool to leave out")
         backbone.maxpool = nn.Identity()
+    if not pretrained:
+        # timm starts the last batch norm of a ResNet block at gain 0, which keeps the block's convolutions from learning in the
+        # first step. Ours are shallow enough to start at 1.
+        for module in backbone.modules():
+            if isinstance(module, nn.BatchNorm2d) and not module.weight.is_meta and not module.weight.any():
+                nn.init.ones_(module.weight)
     return backbone
 
 

@@ -84,7 +84,7 @@ class NetworkConfig:
         names = [f.name for f in fields(cls)]
         if not isinstance(document, Mapping) or sorted(document) != sorted(names):
             raise ModelError(f"not a network configuration: its fields must be {', '.join(names)}")
-        values = {name: tuple(v) if isinstance(v, list) else v for name, v in document.items()}
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in document.items()}
         # A field must look like the preset's: this text may come from a file that somebody else wrote.
         for name, pattern in asdict(PRESETS["miqanet_b8"]).items():
             value = values[name]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import pickle
 import re
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -131,11 +132,28 @@ _DTYPES = {
 }
 
 
-def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any) -> Tensor:
-    """torch._utils._rebuild_tensor_v2 without its hooks; as_strided checks the bounds against the storage."""
-    if not isinstance(storage, Tensor):
+class _Storage(NamedTuple):
+    """A block of numbers in the archive, not read yet."""
+
+    dtype: torch.dtype
+    key: str
+    length: int
+
+
+class _TensorRecipe(NamedTuple):
+    """A tensor that is built only when the pickle has been read: a pickle can call the methods of a real one."""
+
+    storage: _Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any) -> _TensorRecipe:
+    """torch._utils._rebuild_tensor_v2, without its hooks."""
+    if not isinstance(storage, _Storage):
         raise pickle.UnpicklingError("a tensor without a storage")
-    return torch.as_strided(storage, size, stride, offset)
+    return _TensorRecipe(storage, offset, size, stride)
 
 
 def _rebuild_parameter(data: Any, *_rest: Any) -> Any:
@@ -150,16 +168,19 @@ def _inert_text(*_args: Any) -> str:
     return ""
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {
+_CONTAINERS = (set, frozenset, list, dict, tuple)
+_VALUES: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
+    ("torch", "Size"): tuple,
+    **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in _CONTAINERS},
+    **{("torch", name): dtype for name, dtype in _DTYPES.items()},
+}
+_FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "defaultdict"): _rebuild_default_dict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
     ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
-    ("torch", "Size"): tuple,
     ("torch", "device"): _inert_text,
-    **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (set, frozenset, list, dict, tuple)},
-    **{("torch", name): dtype for name, dtype in _DTYPES.items()},
 }
 
 _BUILTIN_MODULES = {*sys.stdlib_module_names, "__builtin__", "nt", "posix"}
@@ -172,12 +193,13 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(archive.open(f"{root}/data.pkl"))
-        self._archive, self._root = archive, root
-        self._storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ALLOWED:
-            return _ALLOWED[module, name]
+        if (module, name) in _VALUES:
+            return _VALUES[module, name]
+        if function := _FUNCTIONS.get((module, name)):
+            # A new one each time: a pickle can also set attributes of what it is given.
+            return lambda *args: function(*args)
         top = module.partition(".")[0]
         refused = top in _BUILTIN_MODULES or (top == "torch" and not module.startswith(_TORCH_CLASSES))
         # A class is spelt with a capital. Functions are not stood in for: nothing in a module's weights calls one.
@@ -185,19 +207,11 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which holds no weights")
         return type(name, (_Inert,), {})
 
-    def persistent_load(self, pid: Any) -> Tensor:
+    def persistent_load(self, pid: Any) -> _Storage:
         if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage" and isinstance(pid[1], torch.dtype)):
             raise pickle.UnpicklingError("a storage of an unknown kind")
-        _, dtype, key, _location, count = pid
-        key = str(key)
-        if key not in self._storages:
-            # bytearray: torch wants memory that it may write to. An empty one it does not take at all.
-            data = bytearray(self._archive.read(f"{self._root}/data/{key}"))
-            self._storages[key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
-        storage = self._storages[key]
-        if storage.dtype != dtype or storage.numel() != count:
-            raise pickle.UnpicklingError(f"storage {key} is not as long as it should be")
-        return storage
+        _, dtype, key, _location, length = pid
+        return _Storage(dtype, str(key), length)
 
 
 def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -235,25 +249,36 @@ def _read(archive: zipfile.ZipFile) -> dict[str, Tensor]:
     if order in archive.namelist() and archive.read(order).decode() != sys.byteorder:
         raise ValueError(f"it was written on a machine that is not {sys.byteorder}-endian")
     document = _Unpickler(archive, root).load()
-    if isinstance(document, _Inert):
-        return dict(_entries(document, "", 0))
-    if isinstance(document, dict) and document and all(isinstance(k, str) for k in document):
-        if all(isinstance(v, Tensor) for v in document.values()):
-            return dict(document)
-    raise ValueError("it is neither a module nor a state dict")
+    entries = document if isinstance(document, dict) else dict(_entries(document, "", itertools.count()))
+    if not entries or not all(isinstance(k, str) and isinstance(v, _TensorRecipe) for k, v in entries.items()):
+        raise ValueError("it is neither a module nor a state dict")
+    storages: dict[str, Tensor] = {}
+    return {name: _build(recipe, archive, root, storages) for name, recipe in entries.items()}
 
 
-def _entries(module: Any, prefix: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+def _build(recipe: _TensorRecipe, archive: zipfile.ZipFile, root: str, storages: dict[str, Tensor]) -> Tensor:
+    dtype, key, length = recipe.storage
+    if key not in storages:
+        # bytearray: torch wants memory that it may write to. An empty one it does not take at all.
+        data = bytearray(archive.read(f"{root}/data/{key}"))
+        storages[key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+    if storages[key].dtype != dtype or storages[key].numel() != length:
+        raise ValueError(f"storage {key} is not as long as it should be")
+    # Bounds are checked against the storage, so a false size reads nothing that is not the file's.
+    return torch.as_strided(storages[key], recipe.size, recipe.stride, recipe.offset)
+
+
+def _entries(module: Any, prefix: str, visits: Iterator[int]) -> Iterator[tuple[str, _TensorRecipe]]:
     """What ``module.state_dict()`` would hold, from the state that the stand-in was given."""
-    if depth > 64:
+    if next(visits) > 10_000:
         raise ValueError("its modules are nested without end")
     state = module.state if isinstance(module, _Inert) else None
     if not isinstance(state, dict) or not all(isinstance(state.get(k), dict) for k in ("_parameters", "_buffers", "_modules")):
         raise ValueError(f"{prefix.rstrip('.') or 'its root'} is no module")
     transient = state.get("_non_persistent_buffers_set", ())
     for name, tensor in (*state["_parameters"].items(), *state["_buffers"].items()):
-        if isinstance(tensor, Tensor) and name not in transient:
+        if tensor is not None and name not in transient:
             yield f"{prefix}{name}", tensor
     for name, child in state["_modules"].items():
         if child is not None:
-            yield from _entries(child, f"{prefix}{name}.", depth + 1)
+            yield from _entries(child, f"{prefix}{name}.", visits)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +56,7 @@ def save_weights(model: MIQANet, path: str | Path, metadata: Mapping[str, str], 
     about = {"version": "unversioned", **metadata, "format": FORMAT, "config": model.config.to_json()}
     draft = path.with_name(path.name + ".part")
     save_file(tensors, draft, metadata=about)
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def load_model(name_or_file: str | Path = "default") -> LoadedModel:
