@@ -2,7 +2,22 @@
 
 from miqanet_core.model.config import NetworkConfig
 from miqanet_core.model.factory import create_model, model_names
+from miqanet_core.model.folding import fold_batch_norm
 from miqanet_core.model.head import NetworkOutput
 from miqanet_core.model.network import MIQANet
+from miqanet_core.model.released import read_released_checkpoint, released_to_native
+from miqanet_core.model.weights import LoadedModel, load_model, save_weights
 
-__all__ = ["MIQANet", "NetworkConfig", "NetworkOutput", "create_model", "model_names"]
+__all__ = [
+    "LoadedModel",
+    "MIQANet",
+    "NetworkConfig",
+    "NetworkOutput",
+    "create_model",
+    "fold_batch_norm",
+    "load_model",
+    "model_names",
+    "read_released_checkpoint",
+    "released_to_native",
+    "save_weights",
+]
