@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from miqanet_core.errors import ModelError
-from miqanet_core.model import NetworkOutput, load_model
+from miqanet_core.model import NetworkOutput, fold_batch_norm, load_model
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality, SliceQuality
 from miqanet_core.series import MRSeries
@@ -70,7 +70,7 @@ class Scorer:
     ``model``: "default", the name of a model whose weights ship, or a weights file. ``device``: see :func:`choose_device`.
     ``precision``: see :func:`choose_precision`. ``policy``: thresholds, the shipped ones when None. ``batch_size``: tiles at
     once, None for as many as the memory should hold; halved and tried again when it does not. ModelError when the model, the
-    device or the precision cannot be used.
+    device or the precision cannot be used. ``device`` and ``precision`` tell what was chosen: "cuda:1", "bf16".
     """
 
     def __init__(
@@ -83,24 +83,16 @@ class Scorer:
     ) -> None:
         self._device = choose_device(device)
         self._dtype = choose_precision(precision, self._device)
+        self.device = str(self._device)
+        self.precision = "bf16" if self._dtype == torch.bfloat16 else "fp32"
         loaded = load_model(model)
         self._identity = loaded.identity
         # Channels last is how a CPU's and a tensor core's convolutions read fastest.
-        self._network = loaded.network.to(self._device, memory_format=torch.channels_last)
+        self._network = fold_batch_norm(loaded.network).to(self._device).to(memory_format=torch.channels_last)
         self._tile = loaded.config.tile_size
         self._patch = self._tile // self._network.global_branch.grid
         self._policy = policy or Policy.default()
         self._batch_size = batch_size or self._fitting_batch()
-
-    @property
-    def device(self) -> str:
-        """Where the network runs, as torch writes it."""
-        return str(self._device)
-
-    @property
-    def precision(self) -> str:
-        """fp32 or bf16."""
-        return "bf16" if self._dtype == torch.bfloat16 else "fp32"
 
     def score(self, series: MRSeries, progress: Progress | None = None) -> SeriesQuality:
         """The quality of ``series``; ``progress`` is told of each slice in order, and what it raises stops the scoring."""
@@ -133,7 +125,8 @@ class Scorer:
 
     def _score_slices(self, voxels: np.ndarray, progress: Progress | None) -> list[tuple[float | None, np.ndarray]]:
         """Score, 0..100, and quality map of each slice."""
-        grid = TileGrid(*voxels.shape[1:], self._tile, self._patch)
+        _, rows, columns = voxels.shape
+        grid = TileGrid(rows, columns, self._tile, self._patch)
         waiting: deque[tuple[SliceMap, tuple[int, int], np.ndarray]] = deque()
         batch = self._batch_size
         maps: list[SliceMap | None] = []

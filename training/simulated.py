@@ -102,7 +102,8 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
 
     def _group(self, image: np.ndarray, rng: np.random.Generator) -> dict[str, Tensor] | None:
         reference = self._reference(image, rng)
-        grid = TileGrid(*reference.shape, self.tile, self.patch)
+        rows, columns = reference.shape
+        grid = TileGrid(rows, columns, self.tile, self.patch)
         spare = [(side - self.tile) // self.patch for side in grid.pad(reference).shape]
         start = (int(rng.integers(spare[0] + 1)) * self.patch, int(rng.integers(spare[1] + 1)) * self.patch)
         if grid.cut(anatomy_mask(reference), start).mean() < LEAST_ANATOMY:
@@ -119,8 +120,8 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
         )[:, None].clamp(0, 1)
         cells = self.tile // self.patch
         truth = judge(on_one_scale[1:], on_one_scale[:1].expand_as(on_one_scale[1:]), cells)
-        rows, columns = (np.arange(cells) * self.patch + at for at in start)
-        inside = torch.from_numpy((rows[:, None] < grid.rows) & (columns[None, :] < grid.columns))
+        row_starts, column_starts = (np.arange(cells) * self.patch + at for at in start)
+        inside = torch.from_numpy((row_starts[:, None] < rows) & (column_starts[None, :] < columns))
         tiles = np.stack([grid.cut(grid.pad(n), start) for n in normalise(np.stack(degraded))])
         return {
             "tiles": torch.from_numpy(tiles),
