@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from miqanet_core import artifacts
-from miqanet_core.artifacts.kspace import acquired_extent, to_image, to_kspace
+from miqanet_core.artifacts.kspace import informative_extent, to_image, to_kspace
 from miqanet_core.transforms import TileGrid, anatomy_mask, normalise
 from sources import Reference
 from teacher import judge
@@ -27,12 +27,12 @@ GROUP = 4
 def reduce_matrix(image: np.ndarray, least: float, rng: np.random.Generator) -> np.ndarray:
     """A cleaner reference out of a real slice: only the centre of its k-space, so less noise and no zero-filled lines.
 
-    Keeps ``least``..1 of the acquired lines, drawn, but never more than 512 and never less than 128.
+    Keeps ``least``..1 of the informative lines, drawn, but never more than 512 and never less than 128.
     """
     kspace = to_kspace(image)
     part = rng.uniform(least, 1.0)
     for axis, size in enumerate(image.shape):
-        wanted = np.clip(size * acquired_extent(image, axis) * part, min(128, size), LARGEST_MATRIX)
+        wanted = np.clip(size * informative_extent(image, axis) * part, min(128, size), LARGEST_MATRIX)
         keep = int(wanted / 2) * 2
         start = size // 2 - keep // 2
         kspace = np.take(kspace, np.arange(start, start + keep), axis)

@@ -1,4 +1,4 @@
-"""What the artefacts share: k-space, its acquired part, and distortions of a set energy."""
+"""What the artefacts share: k-space, its informative part, and distortions of a set energy."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ def to_image(kspace: np.ndarray) -> np.ndarray:
     return np.abs(np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace), norm="ortho")))
 
 
-def acquired_extent(image: np.ndarray, axis: int) -> float:
-    """The part of k-space along ``axis`` that was acquired rather than filled with zeros, 0..1 of the matrix.
+def informative_extent(image: np.ndarray, axis: int) -> float:
+    """The part of k-space along ``axis`` that tells of the anatomy, 0..1 of the matrix: outside it lies only a floor.
 
-    Scanners interpolate by zero-filling: what looks like 512 lines may be 256 acquired ones. Taking lines away, or blurring
-    by less than a true pixel, then changes nothing. The acquired part is the narrowest centred band outside which the mean
-    power stays within four times that of the outermost twentieth of the matrix: noise, or the residue of the zero-filling.
-    An image acquired in full has no such plateau at the edge, and its extent is 1.
+    The floor is noise, or what zero-filling leaves: scanners interpolate, and what looks like 512 lines may be 256 acquired
+    ones. Taking away lines of the floor, or blurring by less than a resolved pixel, changes nothing to be seen. The extent is
+    the centred band whose mean power stands at least four times above that of the outermost twentieth of the matrix.
     """
     power = (np.abs(to_kspace(image)) ** 2).mean(1 - axis)
     size = power.size
