@@ -13,7 +13,8 @@ from small_config import SMALL
 
 from miqanet_core.model import MIQANet, create_model, released_to_native
 
-torch.set_num_threads(2)
+# One thread: two that wait for each other crawl when a machine is busy, and xdist can use the other cores.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
