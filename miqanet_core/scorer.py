@@ -167,9 +167,9 @@ class Scorer:
             except RuntimeError as error:
                 if not _out_of_memory(error):
                     raise
-            if batch == 1:
+            if len(chosen) == 1:
                 raise ModelError(f"not enough memory on {self.device} for one tile; close other programs or use --device cpu")
-            batch = max(1, batch // 2)
+            batch = max(1, len(chosen) // 2)
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
         for (slice_map, start, _), score_map, weight_map in zip(chosen, output.score_map, output.weight_map, strict=True):
