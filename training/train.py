@@ -109,6 +109,11 @@ def train(recipe_file: Path, folders: list[Path], out: Path, workers: int, resum
     """Run a recipe; returns the file with the averaged weights. InputError or ModelError when it cannot start."""
     recipe = read_recipe(recipe_file)
     settings = recipe["training"]
+    # Data first: a path that is wrong should not wait for the network.
+    slices = {
+        split: references([s for s in recipe["source"] if s.split == split], folders, settings["slices_per_series"])
+        for split in ("train", "validation")
+    }
     L.seed_everything(settings["seed"], verbose=False)
     network = create_model(settings["model"])
     load_packaged_backbones(network)
@@ -116,10 +121,8 @@ def train(recipe_file: Path, folders: list[Path], out: Path, workers: int, resum
     tile, patch = network.config.tile_size, network.config.tile_size // network.global_branch.grid
 
     def tiles(split: str, groups: int, seed: int) -> SimulatedTiles:
-        chosen = references([s for s in recipe["source"] if s.split == split], folders, settings["slices_per_series"])
-        return SimulatedTiles(
-            chosen, tile, patch, groups, seed, settings["least_matrix"], settings.get("artifacts", list(artifacts.names()))
-        )
+        names = settings.get("artifacts", list(artifacts.names()))
+        return SimulatedTiles(slices[split], tile, patch, groups, seed, settings["least_matrix"], names)
 
     training = tiles("train", settings["steps"] * settings["groups_per_batch"], settings["seed"])
     validation = tiles("validation", settings["validation_groups"], settings["seed"] + 1)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from mr_samples import slice_like
 from scipy import ndimage
 from scipy.stats import kendalltau
 
@@ -11,6 +10,7 @@ from miqanet_core import artifacts
 from miqanet_core.artifacts import kspace
 from miqanet_core.metrics.full_reference.haarpsi import haarpsi
 from miqanet_core.transforms import anatomy_mask
+from mr_samples import slice_like
 
 LADDER = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
 IMAGE = slice_like(192, 256)

@@ -3,9 +3,9 @@
 import piq
 import pytest
 import torch
-from mr_samples import stack_like
 
 from miqanet_core.metrics.full_reference.haarpsi import haarpsi, haarpsi_map
+from mr_samples import stack_like
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from mr_samples import slice_like, stack_like
 
 from miqanet_core import Scorer, SeriesQuality, read_series
 from miqanet_core.errors import Cancelled, ModelError
 from miqanet_core.quality import Verdict
 from miqanet_core.scorer import choose_device, choose_precision
 from miqanet_core.series import Geometry, MRSeries
+from mr_samples import slice_like, stack_like
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from mr_samples import slice_like, stack_like
 
 from miqanet_core.transforms import SliceMap, TileGrid, anatomy_mask, normalise, to_network
+from mr_samples import slice_like, stack_like
 
 
 def test_normalising_ignores_units_and_neighbours() -> None:

