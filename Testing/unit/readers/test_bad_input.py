@@ -549,7 +549,7 @@ def test_the_command_says_it_in_one_line(tmp_path: Path, capfd: pytest.CaptureFi
     out, err = capfd.readouterr()
     assert caught.value.code == 1
     assert out == ""
-    lines = [line for line in err.splitlines() if line.startswith("error:")]
+    lines = [line for line in err.splitlines() if line.startswith("miqanet:")]
     assert len(lines) == 1
     assert path.name in lines[0]
     assert "Traceback" not in err
