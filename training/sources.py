@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import tomllib
 
 from miqanet_core.errors import InputError
 from miqanet_core.readers import read_all_series
 from miqanet_core.transforms import anatomy_mask
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 # A reference must show anatomy on at least this part of it: the first and last slices of a stack often do not.
 LEAST_ANATOMY = 0.08
