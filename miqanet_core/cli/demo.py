@@ -21,7 +21,7 @@ from miqanet_core.report.html import Scored, render_html
 from miqanet_core.report.model_card import shipped_model_card
 from miqanet_core.series import MRSeries
 
-ARTIFACT, SEVERITY = "motion", 0.6
+ARTIFACT, SEVERITY = "ghosting", 0.6
 SOURCE = (
     "A real brain scan: gradient-echo EPI, 128 x 96, 24 slices, 2 mm. It is example4d.nii.gz, which ships with the nibabel "
     "package (MIT licence, https://nipy.org/nibabel)."

@@ -34,7 +34,7 @@ LABEL = {
     Verdict.NOT_ASSESSED: "Not assessed",
 }
 MEANING = {
-    Verdict.DIAGNOSTIC: "The image quality looks good enough to read.",
+    Verdict.DIAGNOSTIC: "The model finds nothing that keeps this series from being read; a person decides.",
     Verdict.LIMITED: "Readable, but parts of it are degraded: look at the flagged slices before you rely on them.",
     Verdict.NON_DIAGNOSTIC: "The image quality is poor over much of the series: consider repeating it.",
     Verdict.NOT_ASSESSED: "MIQA gives no opinion on this series.",
