@@ -332,7 +332,7 @@ def test_demo_shows_the_real_scan_beside_its_spoiled_copy_with_stand_in_scorer(m
     assert out.splitlines()[-1] == f"Report: {tmp_path / 'miqanet-demo' / 'report.html'}"
     assert "MIT licence" in err
     page = (tmp_path / "miqanet-demo/report.html").read_text(encoding="utf-8")
-    assert "spoiled: simulated motion" in page
+    assert "spoiled: simulated ghosting" in page
     assert "nibabel" in page
 
 
