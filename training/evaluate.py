@@ -139,7 +139,7 @@ def main(
     recipe: Annotated[Path, typer.Option(help="The recipe that the model was trained by: it names the held-out subjects.")],
     data: Annotated[list[Path], typer.Option(help="Folder that holds the recipe's sources; may be given several times.")],
     model: Annotated[str, typer.Option(help="A model's name, or a weights file.")] = "default",
-    slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series.")] = 4,
+    slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series; one takes minutes.")] = 1,
     figures: Annotated[Path | None, typer.Option(help="Write all figures to this JSON file.")] = None,
     card: Annotated[Path | None, typer.Option(help="Write the model card to this Markdown file.")] = None,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,6 @@ from teacher import judge
 LEAST_ANATOMY = 0.10
 # Larger matrices are reduced first: their tiles would show little but one tissue.
 LARGEST_MATRIX = 512
-# Severity of the noise that may be added to a reference before anything else happens to it.
-MOST_OWN_NOISE = 0.25
 # The tiles of a group: the clean one and three degraded.
 GROUP = 4
 
@@ -53,19 +50,17 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
 
     An item: ``tiles`` (4, T, T) normalised; ``score`` (4,), ``score_map`` and ``weight_map`` (4, h, w) from the teacher, 0..1,
     with weight 0 on patches outside the slice. The first tile is clean; the others are either one artefact at three
-    severities, or three artefacts. ``settings``: the recipe's training table.
+    severities, or three artefacts.
     """
 
     def __init__(
-        self, references: list[Reference], tile: int, patch: int, length: int, seed: int, settings: Mapping[str, Any]
+        self, references: list[Reference], tile: int, patch: int, length: int, seed: int, least_matrix: float, names: list[str]
     ) -> None:
         self.by_subject: dict[str, list[Reference]] = {}
         for reference in references:
             self.by_subject.setdefault(reference.source.subject, []).append(reference)
         self.tile, self.patch, self.length, self.seed = tile, patch, length, seed
-        self.least_matrix, self.noisy = settings["least_matrix"], settings["noisy_references"]
-        # An artefact named twice is drawn twice as often.
-        self.names = settings.get("artifacts", list(artifacts.names()))
+        self.least_matrix, self.names = least_matrix, names
         self.augment = Compose(
             [
                 RandFlip(0.5, spatial_axis=0),
@@ -89,9 +84,6 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
     def _reference(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if max(image.shape) > LARGEST_MATRIX or rng.random() < 0.5:
             image = reduce_matrix(image, self.least_matrix, rng)
-        if rng.random() < self.noisy:
-            # A scan's own noise belongs to its reference: what is done to a noisy scan must count against that scan.
-            image = artifacts.simulate(image, "white_noise", float(rng.uniform(0, MOST_OWN_NOISE)), int(rng.integers(2**31)))
         self.augment.set_random_state(int(rng.integers(2**31)))
         return np.asarray(self.augment(image[None].astype(np.float32))[0])
 

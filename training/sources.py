@@ -46,23 +46,14 @@ class Reference:
     source: Source
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def read_recipe(path: Path) -> dict[str, Any]:
+    """A recipe: TOML with the tables ``training`` and ``source``. InputError when it cannot be read or lacks one."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name a recipe from training/recipes/") from None
     except ValueError as error:
         raise InputError(path, f"is not TOML ({error})", "mend the line it names") from None
-
-
-def read_recipe(path: Path) -> dict[str, Any]:
-    """A recipe: TOML with the tables ``training`` and ``source``, or ``source_file``, a recipe with the same sources.
-
-    InputError when it cannot be read or lacks a table.
-    """
-    recipe = _parse(path)
-    if "source_file" in recipe:
-        recipe["source"] = _parse(path.parent / recipe["source_file"]).get("source", [])
     for table in ("training", "source"):
         if table not in recipe:
             raise InputError(path, f"has no [{table}]", "compare it with training/recipes/miqanet_tiny.toml")

@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from backbones import load_packaged_backbones
+from miqanet_core import artifacts
 from miqanet_core.errors import InputError, ModelError
-from miqanet_core.model import MIQANet, create_model, load_model, save_weights
+from miqanet_core.model import MIQANet, create_model, save_weights
 from miqanet_core.transforms import to_network
 from simulated import GROUP, SimulatedTiles, collate
 from sources import read_recipe, references
@@ -104,7 +105,7 @@ def loader(data: SimulatedTiles, groups: int, workers: int) -> DataLoader[dict[s
     return DataLoader(data, groups, num_workers=workers, collate_fn=collate, persistent_workers=workers > 0)
 
 
-def train(recipe_file: Path, folders: list[Path], out: Path, workers: int, weights: Path | None, resume: Path | None) -> Path:
+def train(recipe_file: Path, folders: list[Path], out: Path, workers: int, resume: Path | None) -> Path:
     """Run a recipe; returns the file with the averaged weights. InputError or ModelError when it cannot start."""
     recipe = read_recipe(recipe_file)
     settings = recipe["training"]
@@ -114,16 +115,14 @@ def train(recipe_file: Path, folders: list[Path], out: Path, workers: int, weigh
         for split in ("train", "validation")
     }
     L.seed_everything(settings["seed"], verbose=False)
-    if weights:
-        network = load_model(weights).network
-    else:
-        network = create_model(settings["model"])
-        load_packaged_backbones(network)
+    network = create_model(settings["model"])
+    load_packaged_backbones(network)
     network.local_branch.to(memory_format=torch.channels_last)
     tile, patch = network.config.tile_size, network.config.tile_size // network.global_branch.grid
 
     def tiles(split: str, groups: int, seed: int) -> SimulatedTiles:
-        return SimulatedTiles(slices[split], tile, patch, groups, seed, settings)
+        names = settings.get("artifacts", list(artifacts.names()))
+        return SimulatedTiles(slices[split], tile, patch, groups, seed, settings["least_matrix"], names)
 
     training = tiles("train", settings["steps"] * settings["groups_per_batch"], settings["seed"])
     validation = tiles("validation", settings["validation_groups"], settings["seed"] + 1)
@@ -146,9 +145,9 @@ def train(recipe_file: Path, folders: list[Path], out: Path, workers: int, weigh
     module = QualityRegression(network, settings).train()  # Lightning keeps the modes it finds
     groups = settings["groups_per_batch"]
     trainer.fit(module, loader(training, groups, workers), loader(validation, groups, workers), ckpt_path=resume)
-    result = out / f"{settings['model']}.safetensors"
-    save_weights(network, result, {"version": settings["version"], "recipe": recipe_file.name, "seed": str(settings["seed"])})
-    return result
+    weights = out / f"{settings['model']}.safetensors"
+    save_weights(network, weights, {"version": settings["version"], "recipe": recipe_file.name, "seed": str(settings["seed"])})
+    return weights
 
 
 def main(
@@ -156,13 +155,12 @@ def main(
     data: Annotated[list[Path], typer.Option(help="Folder that holds the recipe's sources; may be given several times.")],
     out: Annotated[Path, typer.Option(help="Where checkpoints, TensorBoard curves and the weights go.")] = Path("runs/train"),
     workers: Annotated[int, typer.Option(help="Processes that simulate artefacts.")] = 1,
-    weights: Annotated[Path | None, typer.Option(help="Fine-tune these weights instead of the packaged backbones.")] = None,
     resume: Annotated[Path | None, typer.Option(help="A checkpoint to go on from: OUT/last.ckpt.")] = None,
 ) -> None:
     """Train a network on real MR slices with simulated artefacts, and save its averaged weights as safetensors."""
     warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
     try:
-        print(f"weights: {train(recipe, data, out, workers, weights, resume)}")
+        print(f"weights: {train(recipe, data, out, workers, resume)}")
     except (InputError, ModelError) as error:
         raise SystemExit(f"error: {error}") from None
 

@@ -28,7 +28,7 @@ SOURCE = Source("a", "somebody", "head", "T1", "none", "CC0-1.0", "train")
 
 def tiles(seed: int = 20) -> SimulatedTiles:
     some = [Reference(image, SOURCE) for image in stack_like(3)]
-    return SimulatedTiles(some, 256, 16, 8, seed, {"least_matrix": 0.5, "noisy_references": 0.5})
+    return SimulatedTiles(some, 256, 16, 8, seed, 0.5, list(artifacts.names()))
 
 
 def test_teacher_gives_the_reference_full_marks_and_falls_with_noise() -> None:
