@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from miqanet_core import artifacts
 from miqanet_core.artifacts.kspace import informative_extent, to_image, to_kspace
 from miqanet_core.transforms import TileGrid, anatomy_mask, normalise
+from miqanet_core.transforms.intensity import HIGH_PERCENTILE, LOW_PERCENTILE
 from sources import Reference
 from teacher import judge
 
@@ -41,7 +42,7 @@ def reduce_matrix(image: np.ndarray, least: float, rng: np.random.Generator) -> 
 
 def intensity_range(image: np.ndarray) -> tuple[float, float]:
     """What :func:`miqanet_core.transforms.normalise` maps to 0 and to 1 in this slice."""
-    low, high = np.percentile(image, (0.5, 99.8))
+    low, high = np.percentile(image, (LOW_PERCENTILE, HIGH_PERCENTILE))
     return float(low), float(high)
 
 
