@@ -105,7 +105,7 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
         reference = self._reference(image, rng)
         rows, columns = reference.shape
         grid = TileGrid(rows, columns, self.tile, self.patch)
-        spare = [(side - self.tile) // self.patch for side in grid.pad(reference).shape]
+        spare = [(side - self.tile) // self.patch for side in grid.padded]
         start = (int(rng.integers(spare[0] + 1)) * self.patch, int(rng.integers(spare[1] + 1)) * self.patch)
         if grid.cut(anatomy_mask(reference), start).mean() < LEAST_ANATOMY:
             return None

@@ -41,6 +41,11 @@ class TileGrid:
         return [round(spare * i / steps) * self.patch for i in range(steps + 1)] if steps else [0]
 
     @property
+    def padded(self) -> tuple[int, int]:
+        """Rows and columns of the padded slice: whole patches, one tile at least."""
+        return self._padded(self.rows), self._padded(self.columns)
+
+    @property
     def starts(self) -> list[tuple[int, int]]:
         """Upper left corners of the tiles, (row, column) in pixels."""
         return [(row, column) for row in self._starts(self.rows) for column in self._starts(self.columns)]
@@ -52,7 +57,7 @@ class TileGrid:
 
     def pad(self, image: np.ndarray) -> np.ndarray:
         """The normalised slice (rows, columns), padded so that every tile lies inside."""
-        return np.pad(image, ((0, self._padded(self.rows) - self.rows), (0, self._padded(self.columns) - self.columns)))
+        return np.pad(image, [(0, padded - side) for padded, side in zip(self.padded, image.shape, strict=True)])
 
     def cut(self, padded: np.ndarray, start: tuple[int, int]) -> np.ndarray:
         """One tile (tile, tile) of a padded slice."""
@@ -75,7 +80,7 @@ class SliceMap:
 
     def __init__(self, grid: TileGrid) -> None:
         self.grid = grid
-        size = [grid._padded(n) // grid.patch for n in (grid.rows, grid.columns)]
+        size = [side // grid.patch for side in grid.padded]
         self._weighted, self._weight, self._covered = (torch.zeros(size, dtype=torch.float64) for _ in range(3))
 
     def add(self, start: tuple[int, int], score_map: Tensor, weight_map: Tensor) -> None:
