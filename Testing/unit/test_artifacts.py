@@ -22,6 +22,10 @@ def similarity(degraded: np.ndarray) -> float:
     return float(haarpsi(*pair))
 
 
+def test_every_artefact_has_one_family() -> None:
+    assert sorted(name for members in artifacts.families().values() for name in members) == sorted(artifacts.names())
+
+
 @pytest.mark.parametrize("name", artifacts.names())
 def test_severity_zero_is_the_slice_itself(name: str) -> None:
     assert np.array_equal(artifacts.simulate(IMAGE, name, 0.0, 1), IMAGE)

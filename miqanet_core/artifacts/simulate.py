@@ -36,6 +36,23 @@ _ARTIFACTS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndar
 }
 
 
+# What a reader would call them: artefacts that look alike under one name.
+_FAMILIES = {
+    "ghosting": ("ghosting", "edge_ghosting"),
+    "motion": ("motion",),
+    "noise": ("white_noise", "coloured_noise"),
+    "blur": ("low_resolution", "blur"),
+    "shading": ("bias_field",),
+    "wrap_around": ("wrap_around",),
+    "spike": ("spike",),
+}
+
+
+def families() -> dict[str, tuple[str, ...]]:
+    """What a model can tell apart: the name of each family, and which of :func:`names` belong to it."""
+    return dict(_FAMILIES)
+
+
 def names() -> tuple[str, ...]:
     """The artefacts that can be simulated."""
     return tuple(_ARTIFACTS)

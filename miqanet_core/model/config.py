@@ -28,6 +28,7 @@ class NetworkConfig:
     ``layer_blocks`` Swin blocks with ``heads`` heads; ``mlp_hidden``: hidden channels of the blocks' MLP, stage 1 and 2.
     ``fusion``: "adaptive_sum" (the released network) or "deformable_concat" (the published figure).
     ``score_activation``: last step of the scoring head; "sigmoid" keeps a score in 0..1, "relu" only above 0.
+    ``artifacts``: what the artefact head tells apart, in order; none leaves the head out.
     """
 
     name: str
@@ -49,6 +50,7 @@ class NetworkConfig:
     mlp_hidden: tuple[int, int]
     fusion: Literal["adaptive_sum", "deformable_concat"]
     score_activation: Literal["relu", "sigmoid"]
+    artifacts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.fusion not in ("adaptive_sum", "deformable_concat"):
@@ -82,14 +84,16 @@ class NetworkConfig:
     @classmethod
     def _from_document(cls, document: Any) -> NetworkConfig:
         names = [f.name for f in fields(cls)]
-        if not isinstance(document, Mapping) or sorted(document) != sorted(names):
+        if not isinstance(document, Mapping) or sorted({"artifacts": (), **document}) != sorted(names):
             raise ModelError(f"not a network configuration: its fields must be {', '.join(names)}")
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in document.items()}
         # A field must look like the preset's: this text may come from a file that somebody else wrote.
         for name, pattern in asdict(PRESETS["miqanet_b8"]).items():
-            value = values[name]
+            value = values.setdefault(name, ())  # files written before there was an artefact head do not name its artefacts
             if name == "global_patch_size":
                 good = value is None or type(value) is int
+            elif name == "artifacts":
+                good = isinstance(value, tuple) and all(type(v) is str for v in value)
             elif isinstance(pattern, tuple):
                 fixed = name in ("stage_widths", "mlp_hidden")
                 good = isinstance(value, tuple) and all(type(v) is int for v in value) and (not fixed or len(value) == 2)
@@ -148,6 +152,7 @@ _TINY = NetworkConfig(
     mlp_hidden=(192, 128),
     fusion="adaptive_sum",
     score_activation="sigmoid",
+    artifacts=("ghosting", "motion", "noise", "blur", "shading", "wrap_around", "spike"),
 )
 
 PRESETS: dict[str, NetworkConfig] = {preset.name: preset for preset in (_B8, _B8_DEFORM, _TINY)}

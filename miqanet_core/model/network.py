@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from miqanet_core.model.branches import GlobalBranch, LocalBranch
 from miqanet_core.model.config import NetworkConfig
 from miqanet_core.model.fusion import AdaptiveSum, DeformableConcat
-from miqanet_core.model.head import DualHead, NetworkOutput
+from miqanet_core.model.head import ArtifactHead, DualHead, NetworkOutput, pooled
 from miqanet_core.model.swin import SwinStage
 from miqanet_core.model.transposed_attention import TransposedAttentionBlocks
 
@@ -42,18 +43,23 @@ class MIQANet(nn.Module):
         self.fusion = DeformableConcat(width2) if config.fusion == "deformable_concat" else AdaptiveSum()
         self.stage2 = stage(config.fused_width, config.mlp_hidden[1])
         self.head = DualHead(config)
+        self.artifact_head = ArtifactHead(config) if config.artifacts else None
 
     def forward(self, tiles: Tensor) -> NetworkOutput:
         """ValueError when ``tiles`` is not (B, 3, T, T)."""
         size = self.config.tile_size
         if tiles.ndim != 4 or tiles.shape[1:] != (3, size, size):
             raise ValueError(f"{self.config.name} takes tiles of (B, 3, {size}, {size}), got {tuple(tiles.shape)}")
-        output: NetworkOutput = self.head(self.fused(tiles))
-        return output
+        tokens = self.global_branch(tiles)
+        fused = self.fused(tokens, tiles)
+        score, score_map, weight_map = self.head(fused)
+        none = fused.new_zeros((fused.shape[0], 0), dtype=torch.float32)
+        presence, severity = self.artifact_head(fused) if self.artifact_head is not None else (none, none)
+        return NetworkOutput(score, score_map, weight_map, presence, severity, pooled(tokens))
 
-    def fused(self, tiles: Tensor) -> Tensor:
-        """Stage 2's output, what the head reads: (B, 3, T, T) -> (B, ``config.fused_width``, h, w)."""
-        x = self.stage1(self.narrowed(self.global_branch(tiles), self.attention1, self.project1))
+    def fused(self, tokens: Tensor, tiles: Tensor) -> Tensor:
+        """Stage 2's output, what the heads read, of the global branch's tokens and the tiles: (B, fused width, h, w)."""
+        x = self.stage1(self.narrowed(tokens, self.attention1, self.project1))
         x = self.narrowed(x, self.attention2, self.project2)
         out: Tensor = self.stage2(self.fusion(x, self.local_branch(tiles)))
         return out

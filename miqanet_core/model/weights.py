@@ -26,24 +26,36 @@ SHIPPED = Path(__file__).parent.parent / "weights"
 # A running variance of a CNN spans more than float16 does, and it is small: kept as it is.
 _KEPT = ("running_mean", "running_var", "num_batches_tracked")
 
+# How the names of a file's extra tensors begin.
+_EXTRA = "extra."
+
 
 @dataclass(frozen=True)
 class LoadedModel:
     """A network that is ready to score: on the CPU, float32, eval mode.
 
     ``metadata``: what the weights file says of itself besides format and config; empty for a released checkpoint.
+    ``extras``: tensors in the file that are not the network's, such as what the in-domain check was fitted to.
     """
 
     network: MIQANet
     identity: ModelIdentity
     config: NetworkConfig
     metadata: Mapping[str, str] = field(default_factory=dict)
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def save_weights(model: MIQANet, path: str | Path, metadata: Mapping[str, str], dtype: torch.dtype = torch.float16) -> None:
+def save_weights(
+    model: MIQANet,
+    path: str | Path,
+    metadata: Mapping[str, str],
+    dtype: torch.dtype = torch.float16,
+    extras: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write ``model`` to ``path`` (.safetensors), its parameters in ``dtype``; batch norm's statistics stay float32.
 
-    ``metadata``: text about the weights; ``version`` is shown beside every score. The file appears whole or not at all.
+    ``metadata``: text about the weights; ``version`` is shown beside every score. ``extras``: tensors that belong to these
+    weights without being the network's, kept as they are. The file appears whole or not at all.
     ModelError when a weight is not finite, or not any more in ``dtype``.
     """
     path = Path(path)
@@ -53,6 +65,7 @@ def save_weights(model: MIQANet, path: str | Path, metadata: Mapping[str, str], 
         tensors[name] = tensor.detach().cpu().to(tensor.dtype if kept else dtype).contiguous()
         if not tensors[name].isfinite().all():
             raise ModelError(f"{path}: not written, {name} is not finite as {tensors[name].dtype}")
+    tensors |= {_EXTRA + name: tensor.detach().cpu().contiguous() for name, tensor in (extras or {}).items()}
     about = {"version": "unversioned", **metadata, "format": FORMAT, "config": model.config.to_json()}
     draft = path.with_name(path.name + ".part")
     save_file(tensors, draft, metadata=about)
@@ -94,9 +107,10 @@ def _load_ours(path: Path) -> LoadedModel:
         network = create_model(NetworkConfig.from_json(metadata.pop("config")))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+    extras = {name.removeprefix(_EXTRA): tensors.pop(name) for name in list(tensors) if name.startswith(_EXTRA)}
     _fill(network, tensors, path)
     identity = ModelIdentity(network.config.name, metadata.get("version", "unversioned"), sha256)
-    return LoadedModel(network, identity, network.config, metadata)
+    return LoadedModel(network, identity, network.config, metadata, extras)
 
 
 def _load_released(path: Path) -> LoadedModel:

@@ -32,8 +32,11 @@ def test_tiny_shapes_ranges_and_size(tiny: MIQANet) -> None:
         output = tiny(tiles(tiny, 2))
     assert output.score.shape == (2,)
     assert output.score_map.shape == output.weight_map.shape == (2, 16, 16)
-    for values in output:
+    for values in (output.score, output.score_map, output.weight_map, output.severity):
         assert values.dtype == torch.float32 and values.min() >= 0 and values.max() <= 1
+    assert output.presence.shape == output.severity.shape == (2, len(tiny.config.artifacts))
+    tokens = tiny.global_branch(tiles(tiny, 2)).detach().flatten(2)
+    assert torch.allclose(output.features, torch.cat([tokens.mean(2), tokens.std(2)], 1), atol=1e-4)
     expected = (output.score_map * output.weight_map).sum((1, 2)) / output.weight_map.sum((1, 2))
     assert torch.allclose(output.score, expected, atol=1e-6)
     assert 2 * sum(p.numel() for p in tiny.parameters()) < 24e6
@@ -51,7 +54,7 @@ def test_tiny_map_is_true_to_the_image(tiny: MIQANet) -> None:
     changed = tile.clone()
     changed[..., 192:, 192:] = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.inference_mode():
-        moved = (tiny.fused(changed) - tiny.fused(tile)).abs().sum(1)[0]
+        moved = (tiny.fused(tiny.global_branch(changed), changed) - tiny.fused(tiny.global_branch(tile), tile)).abs().sum(1)[0]
     near, far = moved[12:, 12:].mean(), moved[:8, :8].mean()
     assert near > 3 * far
 
@@ -123,7 +126,9 @@ def learns(network: MIQANet) -> None:
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     output = network(tiles(network, 1))
-    (output.score - 2).square().mean().backward()
+    (
+        (output.score - 2).square().mean() + (output.presence - 1).square().sum() + (output.severity - 2).square().sum()
+    ).backward()
     assert output.score.isfinite().all()
     # A bias of the keys adds the same to every logit of a row, which softmax ignores: its gradient is rounding, or none.
     flat = [name for name in before if name.endswith("key.bias")]
@@ -221,6 +226,7 @@ def test_parts_that_do_not_fit(change: dict[str, object], message: str) -> None:
 
 
 def test_config_survives_json() -> None:
+    assert not NetworkConfig.from_json(SMALL.to_json().replace(', "artifacts": []', "")).artifacts
     assert NetworkConfig.from_json(SMALL.to_json()) == SMALL
     for text in ("[]", "{", SMALL.to_json().replace('"window": 4', '"window": "4"'), SMALL.to_json().replace("heads", "hands")):
         with pytest.raises(ModelError, match="not a network configuration"):

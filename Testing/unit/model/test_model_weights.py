@@ -43,6 +43,14 @@ def test_float32_file_is_exact(small: MIQANet, tmp_path: Path) -> None:
     assert all(torch.equal(got[name], tensor) for name, tensor in small.state_dict().items())
 
 
+def test_extras_travel_with_the_weights(small: MIQANet, tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    save_weights(small, file, {}, extras={"domain.mean": torch.tensor([1 / 3, 2.0])})
+    assert torch.equal(load_model(file).extras["domain.mean"], torch.tensor([1 / 3, 2.0]))
+    save_weights(small, file, {})
+    assert load_model(file).extras == {}
+
+
 def test_overflow_is_not_written(small: MIQANet, tmp_path: Path) -> None:
     nn.init.constant_(small.project1.bias, 1e6)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=r"not written, project1\.bias"):
