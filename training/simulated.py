@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from monai.transforms import Compose, RandAdjustContrast, RandFlip, RandRotate90
+from monai.transforms import Compose, RandFlip, RandRotate90
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from acquisition import another_acquisition
 from miqanet_core import artifacts
-from miqanet_core.artifacts.kspace import informative_extent, to_image, to_kspace
 from miqanet_core.transforms import TileGrid, anatomy_mask, normalise
 from miqanet_core.transforms.intensity import HIGH_PERCENTILE, LOW_PERCENTILE
 from sources import Reference
@@ -19,25 +20,8 @@ from teacher import judge
 
 # A tile that shows less anatomy than this teaches nothing.
 LEAST_ANATOMY = 0.10
-# Larger matrices are reduced first: their tiles would show little but one tissue.
-LARGEST_MATRIX = 512
 # The tiles of a group: the clean one and three degraded.
 GROUP = 4
-
-
-def reduce_matrix(image: np.ndarray, least: float, rng: np.random.Generator) -> np.ndarray:
-    """A cleaner reference out of a real slice: only the centre of its k-space, so less noise and no zero-filled lines.
-
-    Keeps ``least``..1 of the informative lines, drawn, but never more than 512 and never less than 128.
-    """
-    kspace = to_kspace(image)
-    part = rng.uniform(least, 1.0)
-    for axis, size in enumerate(image.shape):
-        wanted = np.clip(size * informative_extent(image, axis) * part, min(128, size), LARGEST_MATRIX)
-        keep = int(wanted / 2) * 2
-        start = size // 2 - keep // 2
-        kspace = np.take(kspace, np.arange(start, start + keep), axis)
-    return to_image(kspace)
 
 
 def intensity_range(image: np.ndarray) -> tuple[float, float]:
@@ -50,26 +34,22 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
     """Groups of tiles, each drawn from (seed, index) alone: one seed gives one data set, whatever the number of workers.
 
     An item: ``tiles`` (4, T, T) normalised; ``score`` (4,), ``score_map`` and ``weight_map`` (4, h, w) from the teacher, 0..1,
-    with weight 0 on patches outside the slice. The first tile is clean; the others are either one artefact at three
-    severities, or three artefacts.
+    with weight 0 on patches outside the slice; ``severity`` (4, K), 0..1, of each of :func:`artifacts.families`, 0 where it is
+    absent. The first tile is clean; the others are either one artefact at three severities, or three artefacts.
+
+    ``frequency``: how often each artefact is drawn, relative to the others; what it does not name is never drawn.
     """
 
     def __init__(
-        self, references: list[Reference], tile: int, patch: int, length: int, seed: int, least_matrix: float, names: list[str]
+        self, references: list[Reference], tile: int, patch: int, length: int, seed: int, frequency: Mapping[str, float]
     ) -> None:
         self.by_subject: dict[str, list[Reference]] = {}
         for reference in references:
             self.by_subject.setdefault(reference.source.subject, []).append(reference)
         self.tile, self.patch, self.length, self.seed = tile, patch, length, seed
-        self.least_matrix, self.names = least_matrix, names
-        self.augment = Compose(
-            [
-                RandFlip(0.5, spatial_axis=0),
-                RandFlip(0.5, spatial_axis=1),
-                RandRotate90(0.3),
-                RandAdjustContrast(0.5, (0.7, 1.4)),
-            ]
-        )
+        self.names = list(frequency)
+        self.frequency = np.array(list(frequency.values())) / sum(frequency.values())
+        self.turn = Compose([RandFlip(0.5, spatial_axis=0), RandFlip(0.5, spatial_axis=1), RandRotate90(0.3)])
 
     def __len__(self) -> int:
         return self.length
@@ -83,21 +63,19 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
                 return item
 
     def _reference(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if max(image.shape) > LARGEST_MATRIX or rng.random() < 0.5:
-            image = reduce_matrix(image, self.least_matrix, rng)
-        self.augment.set_random_state(int(rng.integers(2**31)))
-        return np.asarray(self.augment(image[None].astype(np.float32))[0])
+        self.turn.set_random_state(int(rng.integers(2**31)))
+        return another_acquisition(np.asarray(self.turn(image[None].astype(np.float32))[0]), rng)
 
     def _plan(self, rng: np.random.Generator) -> list[list[tuple[str, float, int]]]:
         """What is done to each of the degraded tiles: (artefact, severity, seed) one after the other."""
         severities = rng.uniform(0.03, 1.0, GROUP - 1)
         if rng.random() < 0.6:
-            name, seed = str(rng.choice(self.names)), int(rng.integers(2**31))
+            name, seed = str(rng.choice(self.names, p=self.frequency)), int(rng.integers(2**31))
             return [[(name, float(severity), seed)] for severity in severities]
         plan = []
         for severity in severities:
             count = 1 if rng.random() < 0.75 else 2
-            chosen = rng.choice(self.names, count, replace=False)
+            chosen = rng.choice(self.names, count, replace=False, p=self.frequency)
             plan.append([(str(n), float(severity) / count**0.5, int(rng.integers(2**31))) for n in chosen])
         return plan
 
@@ -110,7 +88,8 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
         if grid.cut(anatomy_mask(reference), start).mean() < LEAST_ANATOMY:
             return None
         degraded = [reference]
-        for steps in self._plan(rng):
+        plan = self._plan(rng)
+        for steps in plan:
             current = reference
             for name, severity, seed in steps:
                 current = artifacts.simulate(current, name, severity, seed)
@@ -128,8 +107,17 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
             "tiles": torch.from_numpy(tiles),
             "score": with_clean(truth.score, torch.ones(())),
             "score_map": with_clean(truth.score_map, torch.ones(cells, cells)),
+            "severity": torch.tensor([severities([])] + [severities(steps) for steps in plan]),
             "weight_map": (with_clean(truth.weight_map, truth.weight_map.amin(0)) + 1.0) * inside,
         }
+
+
+def severities(steps: list[tuple[str, float, int]]) -> list[float]:
+    """The severity of each family of artefacts after these steps: that of its worst member."""
+    return [
+        max((severity for name, severity, _ in steps if name in members), default=0.0)
+        for members in artifacts.families().values()
+    ]
 
 
 def with_clean(degraded: Tensor, clean: Tensor) -> Tensor:

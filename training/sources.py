@@ -26,7 +26,8 @@ LEAST_ANATOMY = 0.08
 class Source:
     """One subject's images. ``path`` is relative to one of the data folders; every series under it belongs to the subject.
 
-    ``split``: "train"; "validation", watched while training; "test", seen by no training at all.
+    ``split``: "train"; "validation", watched while training; "test", seen by no training at all. ``planes``: 3 takes slices in
+    all three planes of a volume with cubic voxels, 1 only those it is stored in.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Source:
     vendor: str
     licence: str
     split: Literal["train", "validation", "test"]
+    planes: Literal[1, 3] = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +77,13 @@ def find(source: Source, folders: list[Path]) -> Path:
 
 
 def references(sources: list[Source], folders: list[Path], most: int) -> list[Reference]:
-    """Clean slices of ``sources``, at most ``most`` evenly spaced ones from each series."""
+    """Clean slices of ``sources``, at most ``most`` evenly spaced ones from each plane of each series."""
     found = []
     for source in sources:
         for series in read_all_series(find(source, folders)):
-            slices = [s for s in np.maximum(series.voxels, 0) if anatomy_mask(s).mean() >= LEAST_ANATOMY]
-            chosen = sorted({round(i) for i in np.linspace(0, len(slices) - 1, min(most, len(slices)))})
-            found += [Reference(slices[i], source) for i in chosen]
+            for plane in range(source.planes):
+                stack = np.maximum(np.moveaxis(series.voxels, plane, 0), 0)
+                slices = [s for s in stack if anatomy_mask(s).mean() >= LEAST_ANATOMY]
+                chosen = sorted({round(i) for i in np.linspace(0, len(slices) - 1, min(most, len(slices)))})
+                found += [Reference(np.ascontiguousarray(slices[i]), source) for i in chosen]
     return found

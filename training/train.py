@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from backbones import load_packaged_backbones
 from miqanet_core import artifacts
 from miqanet_core.errors import InputError, ModelError
-from miqanet_core.model import MIQANet, create_model, save_weights
+from miqanet_core.model import MIQANet, NetworkOutput, create_model, save_weights
 from miqanet_core.transforms import to_network
 from simulated import GROUP, SimulatedTiles, collate
 from sources import read_recipe, references
@@ -47,29 +47,34 @@ class QualityRegression(L.LightningModule):
             branch.backbone.eval()
         return self
 
-    def predict(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Score (B,) over the patches inside the slice, as the scorer takes it, and score map (B, h, w)."""
-        maps = self.network(to_network(batch["tiles"]))
-        score_map = maps.score_map.float()
-        weight = maps.weight_map.float() * (batch["weight_map"] > 0)
-        return (score_map * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1e-6), score_map
+    def predict(self, batch: dict[str, Tensor]) -> NetworkOutput:
+        """The network's output, its score taken over the patches inside the slice, as the scorer does."""
+        output: NetworkOutput = self.network(to_network(batch["tiles"]))
+        weight = output.weight_map * (batch["weight_map"] > 0)
+        score = (output.score_map * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1e-6)
+        return output._replace(score=score)
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        score, score_map = self.predict(batch)
+        output = self.predict(batch)
+        score = output.score
         truth, weight = batch["score"], batch["weight_map"]
         absolute = F.smooth_l1_loss(score, truth, beta=0.05)
-        per_patch = F.smooth_l1_loss(score_map, batch["score_map"], beta=0.05, reduction="none")
+        per_patch = F.smooth_l1_loss(output.score_map, batch["score_map"], beta=0.05, reduction="none")
         local = ((per_patch * weight).sum((1, 2)) / weight.sum((1, 2))).mean()
         differences, wanted = (x[:, :, None] - x[:, None, :] for x in (score.view(-1, GROUP), truth.view(-1, GROUP)))
         within = F.smooth_l1_loss(differences, wanted, beta=0.05)
         # A step down that the teacher sees must be seen, however small.
         order = F.relu(0.5 * wanted.clamp(0, 0.1) - differences)[wanted > 0.005].sum() / max(1, int((wanted > 0.005).sum()))
-        loss = absolute + 0.5 * local + within + 2.0 * order
-        self.log_dict({"loss": loss, "absolute": absolute, "local": local, "within": within, "order": order}, prog_bar=True)
+        present = (batch["severity"] > 0).float()
+        named = F.binary_cross_entropy_with_logits(output.presence, present)
+        severe = F.smooth_l1_loss(output.severity, batch["severity"], beta=0.1)
+        loss = absolute + 0.5 * local + within + 2.0 * order + 0.1 * named + 0.5 * severe
+        parts = {"absolute": absolute, "local": local, "within": within, "order": order, "named": named, "severe": severe}
+        self.log_dict({"loss": loss, **parts}, prog_bar=True)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        self.predicted.append(self.predict(batch)[0].cpu())
+        self.predicted.append(self.predict(batch).score.cpu())
         self.judged.append(batch["score"].cpu())
 
     def on_validation_epoch_end(self) -> None:
@@ -121,8 +126,8 @@ def train(recipe_file: Path, folders: list[Path], out: Path, workers: int, resum
     tile, patch = network.config.tile_size, network.config.tile_size // network.global_branch.grid
 
     def tiles(split: str, groups: int, seed: int) -> SimulatedTiles:
-        names = settings.get("artifacts", list(artifacts.names()))
-        return SimulatedTiles(slices[split], tile, patch, groups, seed, settings["least_matrix"], names)
+        frequency = settings.get("artifacts", dict.fromkeys(artifacts.names(), 1.0))
+        return SimulatedTiles(slices[split], tile, patch, groups, seed, frequency)
 
     training = tiles("train", settings["steps"] * settings["groups_per_batch"], settings["seed"])
     validation = tiles("validation", settings["validation_groups"], settings["seed"] + 1)

@@ -12,12 +12,13 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from acquisition import another_acquisition, another_contrast, filtered, reduce_matrix, zero_filled
 from evaluate import SEVERITIES, ladder_figures, ladders, subject_figures, summary, teacher_scores
 from miqanet_core import Scorer, artifacts
 from miqanet_core.errors import InputError
 from miqanet_core.model import load_model
 from mr_samples import slice_like, stack_like
-from simulated import GROUP, SimulatedTiles, collate, reduce_matrix
+from simulated import GROUP, SimulatedTiles, collate
 from sources import Reference, Source, read_recipe, references
 from teacher import judge
 
@@ -28,7 +29,7 @@ SOURCE = Source("a", "somebody", "head", "T1", "none", "CC0-1.0", "train")
 
 def tiles(seed: int = 20) -> SimulatedTiles:
     some = [Reference(image, SOURCE) for image in stack_like(3)]
-    return SimulatedTiles(some, 256, 16, 8, seed, 0.5, list(artifacts.names()))
+    return SimulatedTiles(some, 256, 16, 8, seed, dict.fromkeys(artifacts.names(), 1.0))
 
 
 def test_teacher_gives_the_reference_full_marks_and_falls_with_noise() -> None:
@@ -73,6 +74,46 @@ def test_reduced_matrix_is_smaller_and_keeps_the_picture() -> None:
     grown = np.asarray(sitk.GetArrayFromImage(sitk.Expand(sitk.GetImageFromArray(reduced), [2, 2])))
     assert np.isfinite(grown).all()
     assert reduced.std() / reduced.mean() == pytest.approx(image.std() / image.mean(), rel=0.1)
+
+
+def test_another_acquisition_is_a_picture_of_its_own() -> None:
+    image = slice_like(320, 256)
+    some = [another_acquisition(image, np.random.default_rng(seed)) for seed in range(12)]
+    again = another_acquisition(image, np.random.default_rng(3))
+    assert np.array_equal(again, some[3])
+    assert len({s.shape for s in some}) > 3
+    for made in some:
+        assert made.dtype == np.float32
+        assert np.isfinite(made).all()
+        assert made.min() >= 0
+        assert max(made.shape) <= 512
+
+
+def test_zero_filling_and_filtering_keep_the_anatomy() -> None:
+    image = slice_like(128, 128)
+    grown = zero_filled(image, 2.0)
+    assert grown.shape == (256, 256)
+    # Orthonormal: four times the pixels, half the value.
+    assert np.allclose(grown[::2, ::2] * 2, image, atol=0.02 * image.max())
+    assert np.allclose(filtered(image, 0.0), image, atol=1e-3 * image.max())
+    assert np.abs(np.diff(filtered(image, 0.8))).mean() < np.abs(np.diff(image)).mean()
+
+
+def test_another_contrast_keeps_the_background_dark() -> None:
+    image = slice_like(128, 128)
+    for seed in range(8):
+        made = another_contrast(image, np.random.default_rng(seed))
+        assert made[image == 0].max(initial=0) == 0
+        assert 0 < made.max() <= np.percentile(image, 99.8) * 1.001
+
+
+def test_severities_name_the_family_of_what_was_done() -> None:
+    batch = collate([tiles()[i] for i in range(4)])
+    assert batch["severity"].shape == (16, len(artifacts.families()))
+    by_group = batch["severity"].view(-1, GROUP, len(artifacts.families()))
+    assert (by_group[:, 0] == 0).all()
+    assert (by_group[:, 1:].amax(-1) > 0).all()
+    assert (batch["severity"] <= 1).all()
 
 
 def test_the_shipped_recipe_splits_by_subject() -> None:
