@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,13 +26,23 @@ class Verdict(str, Enum):
 class SliceQuality:
     """One slice. ``score`` is 0 (worst) to 100 (best), None when the slice holds no anatomy to score.
 
-    ``artifacts`` maps an artefact's name to its severity, 0..1; empty when the model names none.
+    ``artifacts`` maps an artefact's name to its severity, 0..1, where the model is sure of it; ``unclear`` names those that may
+    be there. Both are empty when the model tells none apart.
     """
 
     index: int
     score: float | None
     flagged: bool = False
     artifacts: Mapping[str, float] = field(default_factory=dict)
+    unclear: tuple[str, ...] = ()
+
+
+class Interval(NamedTuple):
+    """Where a series' true score lies in the share ``level`` (0..1) of cases: ``low`` to ``high``, 0..100."""
+
+    low: float
+    high: float
+    level: float
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,8 @@ class SeriesQuality:
     """One series.
 
     ``series`` holds ``description``, ``modality``, ``size`` [columns, rows, slices], ``notes``, and ``identity`` only when
-    asked for. ``reasons`` says in words why the verdict is what it is. ``in_domain`` is None while nothing has checked it.
+    asked for. ``reasons`` says in words why the verdict is what it is. ``in_domain`` is None while nothing has checked it,
+    ``interval`` while nobody has measured how far these weights may be off.
     ``map`` is the quality map, float32 on the series' own grid (slices, rows, columns), 0..100, NaN where nothing was
     scored; it is not part of the JSON.
     """
@@ -62,6 +73,7 @@ class SeriesQuality:
     reasons: tuple[str, ...]
     slices: tuple[SliceQuality, ...]
     in_domain: bool | None = None
+    interval: Interval | None = None
     map: np.ndarray | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,13 +83,12 @@ class SeriesQuality:
             "series": dict(self.series),
             "model": asdict(self.model),
             "score": self.score,
+            "interval": None if self.interval is None else self.interval._asdict(),
             "verdict": self.verdict.value,
             "flagged": self.flagged,
             "reasons": list(self.reasons),
             "in_domain": self.in_domain,
-            "slices": [
-                {"index": s.index, "score": s.score, "flagged": s.flagged, "artifacts": dict(s.artifacts)} for s in self.slices
-            ],
+            "slices": [asdict(s) for s in self.slices],
         }
 
     def to_json(self) -> str:
@@ -96,8 +107,9 @@ class SeriesQuality:
             verdict=Verdict(document["verdict"]),
             flagged=document["flagged"],
             reasons=tuple(document["reasons"]),
-            slices=tuple(SliceQuality(**s) for s in document["slices"]),
+            slices=tuple(SliceQuality(**{**s, "unclear": tuple(s.get("unclear", ()))}) for s in document["slices"]),
             in_domain=document["in_domain"],
+            interval=Interval(**document["interval"]) if document.get("interval") else None,
         )
 
     @classmethod

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from miqanet_core.errors import ModelError
+from miqanet_core.findings import ArtifactReader, Findings
 from miqanet_core.model import NetworkOutput, fold_batch_norm, load_model
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality, SliceQuality
 from miqanet_core.series import MRSeries
 from miqanet_core.transforms import SliceMap, TileGrid, normalise, to_network
+from miqanet_core.uncertainty import ScoreInterval
 
 # Called once a slice, in order: index from 0, and the slice's score or None. May raise to stop the scoring.
 Progress = Callable[[int, float | None], None]
@@ -64,6 +68,46 @@ def _out_of_memory(error: RuntimeError) -> bool:
     )
 
 
+class _ScoredSlice(NamedTuple):
+    """One slice: score 0..100 or None, its quality map, and what the network said of each of its tiles."""
+
+    score: float | None
+    map: np.ndarray
+    output: NetworkOutput | None = None
+
+
+@dataclass(eq=False)
+class _SliceInWork:
+    """A slice until the last of its ``tiles`` tiles is scored."""
+
+    image: np.ndarray
+    map: SliceMap
+    tiles: int
+    outputs: list[NetworkOutput] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.outputs) == self.tiles
+
+    def add(self, start: tuple[int, int], output: NetworkOutput) -> None:
+        self.map.add(start, output.score_map.clamp(0, 1), output.weight_map)
+        self.outputs.append(output)
+
+    def result(self) -> _ScoredSlice:
+        if not self.outputs:
+            return _ScoredSlice(None, _unscored(self.image))
+        together = NetworkOutput(*(torch.stack(values) for values in zip(*self.outputs, strict=True)))
+        return _ScoredSlice(100 * self.map.score(), 100 * self.map.quality_map(), together)
+
+
+class _Tile(NamedTuple):
+    """A normalised tile that waits for the network: of which slice, from where in it."""
+
+    of: _SliceInWork
+    start: tuple[int, int]
+    pixels: np.ndarray
+
+
 class Scorer:
     """Scores series with one network on one device; threads may share it.
 
@@ -87,6 +131,8 @@ class Scorer:
         self.precision = "bf16" if self._dtype == torch.bfloat16 else "fp32"
         loaded = load_model(model)
         self._identity = loaded.identity
+        self._reader = ArtifactReader.from_extras(loaded.config.artifacts, loaded.extras)
+        self._interval = ScoreInterval.from_extras(loaded.extras)
         # Channels last is how a CPU's and a tensor core's convolutions read fastest.
         self._network = fold_batch_norm(loaded.network).to(self._device).to(memory_format=torch.channels_last)
         self._tile = loaded.config.tile_size
@@ -105,11 +151,11 @@ class Scorer:
         refusal = None
         if series.modality not in _ASSESSED:
             refusal = f"The modality is {series.modality}; this model judges MR only."
-            slices: list[tuple[float | None, np.ndarray]] = [(None, _unscored(image)) for image in series.voxels]
+            slices = [_ScoredSlice(None, _unscored(image)) for image in series.voxels]
         else:
             slices = self._score_slices(series.voxels, progress)
-        scores = [score for score, _ in slices]
-        judgement = self._policy.judge(scores, refusal)
+        judgement = self._policy.judge([s.score for s in slices], refusal)
+        findings = [self._findings(s) for s in slices]
         return SeriesQuality(
             series=facts,
             model=self._identity,
@@ -117,37 +163,43 @@ class Scorer:
             verdict=judgement.verdict,
             flagged=judgement.flagged,
             reasons=judgement.reasons,
-            slices=tuple(
-                SliceQuality(i, score, flag) for i, (score, flag) in enumerate(zip(scores, judgement.slice_flags, strict=True))
-            ),
-            map=np.stack([quality_map for _, quality_map in slices]),
+            slices=tuple(SliceQuality(i, slices[i].score, judgement.slice_flags[i], *findings[i]) for i in range(len(slices))),
+            interval=None if judgement.score is None or self._interval is None else self._interval.around(judgement.score),
+            map=np.stack([s.map for s in slices]),
         )
 
-    def _score_slices(self, voxels: np.ndarray, progress: Progress | None) -> list[tuple[float | None, np.ndarray]]:
-        """Score, 0..100, and quality map of each slice."""
+    def outputs(self, voxels: np.ndarray) -> list[NetworkOutput | None]:
+        """What the network says of the tiles of each slice (slices, rows, columns), None for a slice without anatomy.
+
+        For fitting what stands on the network: the in-domain check, the artefacts' probabilities.
+        """
+        return [s.output for s in self._score_slices(voxels, None)]
+
+    def _findings(self, scored: _ScoredSlice) -> Findings:
+        if self._reader is None or scored.output is None:
+            return Findings({}, ())
+        return self._reader.read(*(values.mean(0).numpy() for values in (scored.output.presence, scored.output.severity)))
+
+    def _score_slices(self, voxels: np.ndarray, progress: Progress | None) -> list[_ScoredSlice]:
         _, rows, columns = voxels.shape
         grid = TileGrid(rows, columns, self._tile, self._patch)
-        waiting: deque[tuple[SliceMap, tuple[int, int], np.ndarray]] = deque()
+        in_work: deque[_SliceInWork] = deque()
+        waiting: deque[_Tile] = deque()
+        finished: list[_ScoredSlice] = []
         batch = self._batch_size
-        maps: list[SliceMap | None] = []
-        finished: list[tuple[float | None, np.ndarray]] = []
 
         def finish() -> None:
             """Take up the slices that have all their tiles, in order."""
-            still = {id(slice_map) for slice_map, _, _ in waiting}
-            while len(finished) < len(maps) and id(maps[len(finished)]) not in still:
-                index, slice_map = len(finished), maps[len(finished)]
-                score = None if slice_map is None else 100 * slice_map.score()
-                finished.append((score, _unscored(voxels[index]) if slice_map is None else 100 * slice_map.quality_map()))
+            while in_work and in_work[0].complete:
+                finished.append(in_work.popleft().result())
                 if progress is not None:
-                    progress(index, score)
+                    progress(len(finished) - 1, finished[-1].score)
 
         for image in voxels:
             starts = grid.with_anatomy(image)
-            maps.append(SliceMap(grid) if starts else None)
+            in_work.append(_SliceInWork(image, SliceMap(grid), len(starts)))
             padded = grid.pad(normalise(image[None])[0])
-            for start in starts:
-                waiting.append((maps[-1], start, grid.cut(padded, start)))  # type: ignore[arg-type]
+            waiting.extend(_Tile(in_work[-1], start, grid.cut(padded, start)) for start in starts)
             while len(waiting) >= batch:
                 batch = self._run(waiting, batch)
                 finish()
@@ -157,12 +209,12 @@ class Scorer:
         finish()
         return finished
 
-    def _run(self, waiting: deque[tuple[SliceMap, tuple[int, int], np.ndarray]], batch: int) -> int:
+    def _run(self, waiting: deque[_Tile], batch: int) -> int:
         """Score the first ``batch`` waiting tiles; returns the batch size that the memory turned out to hold."""
         while True:
             chosen = [waiting[i] for i in range(min(batch, len(waiting)))]
             try:
-                output = self._forward(np.stack([tile for _, _, tile in chosen]))
+                output = self._forward(np.stack([tile.pixels for tile in chosen]))
                 break
             except RuntimeError as error:
                 if not _out_of_memory(error):
@@ -172,8 +224,8 @@ class Scorer:
             batch = max(1, len(chosen) // 2)
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
-        for (slice_map, start, _), score_map, weight_map in zip(chosen, output.score_map, output.weight_map, strict=True):
-            slice_map.add(start, score_map.clamp(0, 1), weight_map)
+        for i, tile in enumerate(chosen):
+            tile.of.add(tile.start, NetworkOutput(*(values[i] for values in output)))
             waiting.popleft()
         return batch
 
