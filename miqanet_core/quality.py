@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -35,6 +36,11 @@ class SliceQuality:
     flagged: bool = False
     artifacts: Mapping[str, float] = field(default_factory=dict)
     unclear: tuple[str, ...] = ()
+
+
+def in_words(artifact: str) -> str:
+    """``wrap_around`` -> ``Wrap around``."""
+    return artifact.replace("_", " ").capitalize()
 
 
 class Interval(NamedTuple):
@@ -75,6 +81,20 @@ class SeriesQuality:
     in_domain: bool | None = None
     interval: Interval | None = None
     map: np.ndarray | None = None
+
+    def artifact_sentences(self) -> tuple[str, ...]:
+        """Which artefacts the model names and in how many slices, the most frequent first, and which it leaves unclear."""
+        scored = [s for s in self.slices if s.score is not None]
+        named = Counter(name for s in scored for name in s.artifacts)
+        unclear = Counter(name for s in scored for name in s.unclear if name not in named)
+        sentences = []
+        for name, count in named.most_common():
+            severity = sum(s.artifacts.get(name, 0.0) for s in scored) / count
+            sentences.append(f"{in_words(name)} in {count} of {len(scored)} slices, mean severity {severity:.2f} of 1.")
+        if unclear:
+            names = ", ".join(in_words(name).lower() for name in sorted(unclear))
+            sentences.append(f"Unclear whether there is: {names}.")
+        return tuple(sentences)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as plain Python values."""

@@ -17,9 +17,10 @@ import pytest
 import SimpleITK as sitk
 from matplotlib.image import imread
 
+from miqanet_core.cli.table import plain
 from miqanet_core.errors import InputError
 from miqanet_core.policy import Policy
-from miqanet_core.quality import Verdict
+from miqanet_core.quality import Interval, SeriesQuality, Verdict
 from miqanet_core.report import charts, figures, files
 from miqanet_core.report.csv import to_csv
 from miqanet_core.report.html import Scored, render_html, render_index, worst_slices
@@ -214,6 +215,27 @@ def test_csv_gives_artefacts_a_column_each_over_all_series():
     two = assess(make_series([70.0]), artifacts=[{"blur": 0.5}])
     rows = list(csv.DictReader(io.StringIO(to_csv([one, two]))))
     assert [(r["artifact_blur"], r["artifact_motion"]) for r in rows] == [("", "0.2500"), ("0.5000", "")]
+
+
+def test_interval_and_doubts_are_shown_wherever_the_score_is():
+    series = make_series((80.0, 70.0))
+    quality = assess(series, artifacts=[{"wrap_around": 0.31}, {}])
+    second = replace(quality.slices[1], unclear=("blur",))
+    quality = replace(quality, slices=(quality.slices[0], second), interval=Interval(61.04, 88.2, 0.9))
+    assert SeriesQuality.from_json(quality.to_json()).interval == quality.interval
+    assert SeriesQuality.from_json(quality.to_json()).slices[1].unclear == ("blur",)
+    text = Page(render_html([Scored(series, quality)], POLICY)).text
+    for expected in (
+        "61.0 to 88.2 in 90 % of cases",
+        "Wrap around in 1 of 2 slices, mean severity 0.31",
+        "whether there is: blur",
+    ):
+        assert expected in text
+    first, last = csv.DictReader(io.StringIO(to_csv([quality])))
+    assert (first["series_score_low"], first["artifact_wrap_around"], first["artifact_blur"]) == ("61.0400", "0.3100", "")
+    assert (last["artifact_wrap_around"], last["artifact_blur"]) == ("", "unclear")
+    assert "75.0 (61.0-88.2) diagnostic" in plain(quality)
+    assert "wrap_around=0.31" in plain(quality)
 
 
 @pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1"])

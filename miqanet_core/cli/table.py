@@ -42,20 +42,22 @@ def print_results(results: Sequence[SeriesQuality], policy: Policy) -> None:
 
 def plain(quality: SeriesQuality) -> str:
     """The series as lines that grep and awk can read: ``slice``, number, score, ``flagged``."""
-    lines = [f"{_name(quality)}: {format_score(quality.score)} {quality.verdict.value}"]
+    lines = [f"{_name(quality)}: {format_score(quality.score)}{_interval(quality)} {quality.verdict.value}"]
     lines += [f"  {harmless(reason)}" for reason in quality.reasons]
     for s in quality.slices:
         score = "not-scored" if s.score is None else format_score(s.score)
-        lines.append(f"slice {s.index + 1} {score}{' flagged' if s.flagged else ''}")
+        lines.append(" ".join([f"slice {s.index + 1} {score}", *(["flagged"] if s.flagged else []), *_named(s)]))
     return "\n".join(lines).replace("\N{EN DASH}", "-") + "\n"
 
 
 def _drawn(quality: SeriesQuality, policy: Policy, console: Console) -> RenderableType:
     title = Text.assemble(
-        (_name(quality), "bold"), "  ", (format_score(quality.score), _STYLE[quality.verdict]), "  ",
+        (_name(quality), "bold"), "  ", (format_score(quality.score), _STYLE[quality.verdict]),
+        (_interval(quality), "bright_black"), "  ",
         (quality.verdict.value.replace("not-", "not "), _STYLE[quality.verdict]),
     )  # fmt: skip
-    reasons = [Padding(Text(harmless(reason), "bright_black"), (0, 0, 0, 2)) for reason in quality.reasons]
+    sentences = [*quality.reasons, *quality.artifact_sentences()]
+    reasons = [Padding(Text(harmless(sentence), "bright_black"), (0, 0, 0, 2)) for sentence in sentences]
     if not any(s.score is not None for s in quality.slices):
         return Group(title, *reasons)
     if len(quality.slices) <= _MANY:
@@ -103,6 +105,18 @@ def _colour(s: SliceQuality, policy: Policy) -> str:
     if s.flagged:
         return "red"
     return "yellow" if s.score is not None and s.score < policy.diagnostic else "green"
+
+
+def _interval(quality: SeriesQuality) -> str:
+    """`` (61.0-88.2)``; nothing where no interval is known."""
+    if quality.interval is None:
+        return ""
+    return f" ({format_score(quality.interval.low)}–{format_score(quality.interval.high)})"
+
+
+def _named(s: SliceQuality) -> list[str]:
+    """``ghosting=0.42``, and ``blur=unclear``."""
+    return [*(f"{name}={severity:.2f}" for name, severity in s.artifacts.items()), *(f"{name}=unclear" for name in s.unclear)]
 
 
 def _name(quality: SeriesQuality) -> str:

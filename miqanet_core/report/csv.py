@@ -14,6 +14,8 @@ COLUMNS = (
     "score",  # 0 (worst) to 100 (best); empty: not scored
     "flagged",  # 1 or 0
     "series_score",
+    "series_score_low",  # the interval of the series' score
+    "series_score_high",
     "series_verdict",
     "series_flagged",
     "model",
@@ -22,8 +24,11 @@ COLUMNS = (
 
 
 def to_csv(results: Sequence[SeriesQuality]) -> str:
-    """The table of one or more series; artefact severities, where a model names them, follow as ``artifact_NAME`` columns."""
-    artifacts = sorted({name for quality in results for s in quality.slices for name in s.artifacts})
+    """The table of one or more series, one row a slice.
+
+    Severities, where a model names artefacts, or "unclear", follow as ``artifact_NAME`` columns.
+    """
+    artifacts = sorted({name for quality in results for s in quality.slices for name in (*s.artifacts, *s.unclear)})
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*COLUMNS, *(_safe(f"artifact_{name}") for name in artifacts)])
@@ -39,11 +44,13 @@ def _row(quality: SeriesQuality, s: SliceQuality, artifacts: Iterable[str]) -> l
         _number(s.score),
         int(s.flagged),
         _number(quality.score),
+        _number(quality.interval and quality.interval.low),
+        _number(quality.interval and quality.interval.high),
         quality.verdict.value,
         int(quality.flagged),
         _safe(quality.model.name),
         _safe(quality.model.version),
-        *(_number(s.artifacts.get(name)) for name in artifacts),
+        *("unclear" if name in s.unclear else _number(s.artifacts.get(name)) for name in artifacts),
     ]
 
 

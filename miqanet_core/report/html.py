@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from miqanet_core.policy import Policy, format_score
-from miqanet_core.quality import SeriesQuality, SliceQuality, Verdict
+from miqanet_core.quality import SeriesQuality, SliceQuality, Verdict, in_words
 from miqanet_core.report import charts, figures
 from miqanet_core.report.model_card import summary
 from miqanet_core.series import MRSeries
@@ -106,7 +106,7 @@ def _section(number: int, scored: Scored, policy: Policy) -> dict[str, Any]:
         "gauge": charts.gauge(quality.score, policy),
         "curve": charts.score_curve(quality.slices, policy),
         "histogram": charts.histogram(quality.slices),
-        "artifacts": sorted({name for s in quality.slices for name in s.artifacts}),
+        "artifacts": sorted({name for s in quality.slices for name in (*s.artifacts, *s.unclear)}),
         "scored": sum(s.score is not None for s in quality.slices),
         "flagged": sum(s.flagged for s in quality.slices),
     }
@@ -165,6 +165,6 @@ def _environment() -> Environment:
         loader=PackageLoader("miqanet_core", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["score"] = format_score
+    environment.filters.update(score=format_score, words=in_words)
     environment.globals.update(icon=ICON, label=LABEL)
     return environment
