@@ -3,7 +3,7 @@
 ``python training/stand_in.py --recipe training/recipes/miqanet_tiny.toml --data DIR --out DIR``
 
 Real MR slices, the set's four artefacts at its two energies, and a full-reference teacher's score where the opinion of 13
-radiologists would be. It is for trying the protocol, never for a result: the folder is marked, and so is all that is made of it.
+radiologists would be. It is for trying the protocol, never for a result: the folder is marked, and so is all made of it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CONTENTS = {
 }
 # How its makers divided the set is not published; these are ours.
 VALIDATION = ("hip", "spine")
-# What was done to a reference is published as types and energies only. Seven variants at two energies make the 14 images of each.
+# Of what was done to a reference, types and energies are published. Seven variants at two energies make its 14 images.
 VARIANTS = {"ghosting": 2, "edge_ghosting": 2, "white_noise": 1, "coloured_noise": 2}
 # RMS of the artefact as a fraction of the anatomy's; a severity of 1 is each artefact's greatest.
 ENERGIES = {"low": 0.10, "high": 0.25}

@@ -19,6 +19,8 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
 
+FigureName = Literal["SROCC", "PLCC", "KRCC", "RMSE"]
+
 # Four parameters need at least one point more.
 LEAST_POINTS = 5
 
@@ -98,7 +100,7 @@ def fit_mapping(predicted: ArrayLike, score: ArrayLike) -> Mapping:
 
 
 def interval(
-    figure: Literal["SROCC", "PLCC", "KRCC", "RMSE"],
+    figure: FigureName,
     predicted: ArrayLike,
     score: ArrayLike,
     clusters: Sequence[str],
@@ -187,7 +189,7 @@ def _root_mean_square(x: np.ndarray, y: np.ndarray, times: np.ndarray) -> np.nda
     return np.asarray(np.sqrt((times * (x - y) ** 2).sum(1) / times.sum(1)))
 
 
-_FIGURES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+_FIGURES: dict[FigureName, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
     "SROCC": _spearman,
     "PLCC": _pearson,
     "KRCC": _kendall,
