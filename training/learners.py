@@ -1,0 +1,63 @@
+"""What the protocol puts to the test: each is a ``Learn`` of :mod:`cross_validation`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baselines.ridge import features, fit
+from cross_validation import Learn, Predict
+from miqanet_core.errors import InputError
+from miqanet_core.scorer import Scorer
+from miqanet_core.series import MRSeries
+from rated import RatedImage, read_image
+
+
+def ridge(images: list[RatedImage]) -> Learn:
+    """The frozen-feature ridge on a set whose features are taken once, at the first split that is learned.
+
+    Its penalty is chosen between the references of the training and the validation images, and it learns from both. Learning
+    raises InputError when an image of the set cannot be read.
+    """
+    x: dict[Path, np.ndarray] = {}
+
+    def learn(train: list[RatedImage], validation: list[RatedImage], _: Path) -> Predict:
+        if not x:
+            found = features([read_image(image.path) for image in images])
+            x.update(zip((image.path for image in images), found, strict=True))
+        known = train + validation
+        scores = np.array([image.score for image in known])
+        model = fit(np.stack([x[image.path] for image in known]), scores, [image.reference for image in known])
+        return lambda asked: model(np.stack([x[image.path] for image in asked]))
+
+    return learn
+
+
+def miqanet(settings: dict[str, Any], workers: int) -> Learn:
+    """A network trained by a recipe's ``settings``; the checkpoint is the one that orders the validation images best.
+
+    ``workers``: processes that load images. A split that was interrupted goes on from its last checkpoint.
+    """
+
+    def learn(train: list[RatedImage], validation: list[RatedImage], out: Path) -> Predict:
+        from rated_training import train_rated
+
+        last = out / "last.ckpt"
+        weights = train_rated(settings, train, validation, out, workers, last if last.exists() else None)
+        scorer = Scorer(weights)
+
+        def predict(images: list[RatedImage]) -> np.ndarray:
+            return np.array([_scored(scorer, image) for image in images])
+
+        return predict
+
+    return learn
+
+
+def _scored(scorer: Scorer, image: RatedImage) -> float:
+    score = scorer.score(MRSeries(read_image(image.path)[np.newaxis], None, image.path.name)).slices[0].score
+    if score is None:
+        raise InputError(image.path, "shows no anatomy that could be scored", "leave it out of the rated images")
+    return score
