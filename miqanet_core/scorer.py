@@ -68,7 +68,7 @@ def _out_of_memory(error: RuntimeError) -> bool:
     )
 
 
-class _ScoredSlice(NamedTuple):
+class ScoredSlice(NamedTuple):
     """One slice: score 0..100 or None, its quality map, and what the network said of each of its tiles."""
 
     score: float | None
@@ -93,11 +93,11 @@ class _SliceInWork:
         self.map.add(start, output.score_map.clamp(0, 1), output.weight_map)
         self.outputs.append(output)
 
-    def result(self) -> _ScoredSlice:
+    def result(self) -> ScoredSlice:
         if not self.outputs:
-            return _ScoredSlice(None, _unscored(self.image))
+            return ScoredSlice(None, _unscored(self.image))
         together = NetworkOutput(*(torch.stack(values) for values in zip(*self.outputs, strict=True)))
-        return _ScoredSlice(100 * self.map.score(), 100 * self.map.quality_map(), together)
+        return ScoredSlice(100 * self.map.score(), 100 * self.map.quality_map(), together)
 
 
 class _Tile(NamedTuple):
@@ -151,9 +151,9 @@ class Scorer:
         refusal = None
         if series.modality not in _ASSESSED:
             refusal = f"The modality is {series.modality}; this model judges MR only."
-            slices = [_ScoredSlice(None, _unscored(image)) for image in series.voxels]
+            slices = [ScoredSlice(None, _unscored(image)) for image in series.voxels]
         else:
-            slices = self._score_slices(series.voxels, progress)
+            slices = self.slices(series.voxels, progress)
         judgement = self._policy.judge([s.score for s in slices], refusal)
         findings = [self._findings(s) for s in slices]
         return SeriesQuality(
@@ -168,24 +168,13 @@ class Scorer:
             map=np.stack([s.map for s in slices]),
         )
 
-    def outputs(self, voxels: np.ndarray) -> list[NetworkOutput | None]:
-        """What the network says of the tiles of each slice (slices, rows, columns), None for a slice without anatomy.
-
-        For fitting what stands on the network: the in-domain check, the artefacts' probabilities.
-        """
-        return [s.output for s in self._score_slices(voxels, None)]
-
-    def _findings(self, scored: _ScoredSlice) -> Findings:
-        if self._reader is None or scored.output is None:
-            return Findings({}, ())
-        return self._reader.read(*(values.mean(0).numpy() for values in (scored.output.presence, scored.output.severity)))
-
-    def _score_slices(self, voxels: np.ndarray, progress: Progress | None) -> list[_ScoredSlice]:
+    def slices(self, voxels: np.ndarray, progress: Progress | None = None) -> list[ScoredSlice]:
+        """Score slices (slices, rows, columns) one by one, with no verdict; ``progress`` as for :meth:`score`."""
         _, rows, columns = voxels.shape
         grid = TileGrid(rows, columns, self._tile, self._patch)
         in_work: deque[_SliceInWork] = deque()
         waiting: deque[_Tile] = deque()
-        finished: list[_ScoredSlice] = []
+        finished: list[ScoredSlice] = []
         batch = self._batch_size
 
         def finish() -> None:
@@ -208,6 +197,11 @@ class Scorer:
             finish()
         finish()
         return finished
+
+    def _findings(self, scored: ScoredSlice) -> Findings:
+        if self._reader is None or scored.output is None:
+            return Findings({}, ())
+        return self._reader.read(*(values.mean(0).numpy() for values in (scored.output.presence, scored.output.severity)))
 
     def _run(self, waiting: deque[_Tile], batch: int) -> int:
         """Score the first ``batch`` waiting tiles; returns the batch size that the memory turned out to hold."""

@@ -1,6 +1,6 @@
 """How well a learner agrees with people on contents it never saw.
 
-``python training/cross_validate.py --dataset rad-iqmri --root DIR --recipe FILE --out DIR``
+``python training/evaluate.py cross-validate --dataset rad-iqmri --root DIR --recipe FILE --out DIR``
 """
 
 from __future__ import annotations
@@ -62,7 +62,3 @@ def main(
         raise SystemExit(f"error: {error.filename or out}: {error.strerror}; check --root and --out") from None
     except KeyboardInterrupt:
         raise SystemExit("stopped; finished splits are kept, and the same command goes on from there") from None
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -42,10 +42,11 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """One clean slice: float32 (rows, columns), not negative, in the units of its file."""
+    """One clean slice: float32 (rows, columns), not negative, in the units of its file. ``series``: which of the source's."""
 
     image: np.ndarray
     source: Source
+    series: str = ""
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -80,10 +81,10 @@ def references(sources: list[Source], folders: list[Path], most: int) -> list[Re
     """Clean slices of ``sources``, at most ``most`` evenly spaced ones from each plane of each series."""
     found = []
     for source in sources:
-        for series in read_all_series(find(source, folders)):
+        for number, series in enumerate(read_all_series(find(source, folders))):
             for plane in range(source.planes):
                 stack = np.maximum(np.moveaxis(series.voxels, plane, 0), 0)
                 slices = [s for s in stack if anatomy_mask(s).mean() >= LEAST_ANATOMY]
                 chosen = sorted({round(i) for i in np.linspace(0, len(slices) - 1, min(most, len(slices)))})
-                found += [Reference(np.ascontiguousarray(slices[i]), source) for i in chosen]
+                found += [Reference(np.ascontiguousarray(slices[i]), source, f"{number}.{plane}") for i in chosen]
     return found

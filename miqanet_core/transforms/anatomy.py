@@ -26,5 +26,5 @@ def anatomy_mask(image: np.ndarray) -> np.ndarray:
     smooth = ndimage.uniform_filter(scaled, SMOOTHING_PIXELS)
     if smooth.var() < LEAST_COHERENCE * scaled.var():
         return np.zeros(image.shape, bool)
-    otsu = sitk.OtsuThreshold(sitk.GetImageFromArray(np.sqrt(smooth)), 0, 1)
+    otsu = sitk.OtsuThreshold(sitk.GetImageFromArray(np.sqrt(np.maximum(smooth, 0))), 0, 1)  # a running mean rounds to below 0
     return sitk.GetArrayViewFromImage(otsu).astype(bool)

@@ -13,7 +13,6 @@ import SimpleITK as sitk
 import torch
 
 from acquisition import another_acquisition, another_contrast, filtered, reduce_matrix, zero_filled
-from evaluate import SEVERITIES, ladder_figures, ladders, subject_figures, summary, teacher_scores
 from miqanet_core import Scorer, artifacts
 from miqanet_core.errors import InputError
 from miqanet_core.model import load_model
@@ -152,24 +151,6 @@ def test_references_leave_out_slices_without_anatomy(tmp_path: Path) -> None:
     source = Source("a.nii.gz", "somebody", "head", "T1", "none", "CC0-1.0", "train")
     assert len(references([source], [tmp_path], 10)) == 4
     assert len(references([source], [tmp_path], 2)) == 2
-
-
-def test_figures_of_a_perfect_and_of_a_blind_model() -> None:
-    image = slice_like(128, 128)
-    stack = ladders(image, 1)
-    assert stack.shape == (1 + len(artifacts.names()) * len(SEVERITIES), 128, 128)
-    perfect = np.array([100.0] + [100 - 50 * s for _ in artifacts.names() for s in SEVERITIES])
-    assert all(f == {"tau": pytest.approx(1.0), "clean_above": 1.0} for f in ladder_figures(perfect).values())
-    upside_down = ladder_figures(100 - perfect)
-    assert all(f == {"tau": pytest.approx(-1.0), "clean_above": 0.0} for f in upside_down.values())
-
-    teacher = teacher_scores(stack)
-    assert teacher[0] == pytest.approx(100, abs=0.01)
-    assert (teacher[1:] < 100).all()
-    figures = subject_figures([{"source": SOURCE, "score": teacher, "teacher": teacher}])
-    assert figures["srocc"] == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="not scored"):
-        summary([{"source": SOURCE, "score": np.where(teacher < 50, np.nan, teacher), "teacher": teacher}])
 
 
 def test_from_a_recipe_to_weights_that_score(tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""The figures of the model card: right for models whose figures are known, and never from images that were left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from figures import (
+    artifact_figures,
+    calibration_error,
+    clean_above,
+    interval_figures,
+    ladder_figures,
+    present,
+    series_scores,
+    tau,
+)
+from held_out import RUNGS, SEVERITIES, Ladder, climb, rungs, teacher_scores
+from miqanet_core import Scorer, artifacts
+from mr_samples import slice_like
+from physics import averaging, shorter
+from sources import Reference, Source
+
+NAMES = tuple(artifacts.families())
+SEVERITY = np.array([severity for _, severity in RUNGS])
+
+
+def ladders(score: Callable[[np.ndarray, np.random.Generator], np.ndarray], subjects: int = 4) -> list[Ladder]:
+    """Ladders of several subjects, two slices each, by a model that is a function of the teacher's score."""
+    rng = np.random.default_rng(3)
+    made = []
+    for number in range(2 * subjects):
+        source = Source("a", f"subject {number // 2}", "head", "T1", "none", "CC0-1.0", "test")
+        teacher = 100 - 80 * SEVERITY + rng.normal(0, 0.1, len(RUNGS)) * (SEVERITY > 0)
+        logits = np.where(present(NAMES), 3.0, -3.0) + rng.normal(0, 1, (len(RUNGS), len(NAMES)))
+        seen = np.repeat(SEVERITY[:, None], len(NAMES), 1)
+        reference = Reference(slice_like(128, 128), source, str(number))
+        made.append(Ladder(reference, number, score(teacher, rng), teacher, logits, seen))
+    return made
+
+
+def test_a_perfect_and_a_reversed_model() -> None:
+    perfect = ladder_figures(ladders(lambda teacher, _: teacher), 1)
+    assert perfect["median_srocc"] == {"value": pytest.approx(1), "low": pytest.approx(1), "high": pytest.approx(1)}
+    assert perfect["clean_above"] == 1
+    assert perfect["mean_absolute_error"] == 0
+    assert all(f["tau"]["value"] == pytest.approx(1) for f in perfect["by_artifact"].values())
+    assert perfect["by_subject"]["subject 0"]["slices"] == 2
+    assert perfect["by_anatomy"]["head"]["subjects"] == 4
+    for ladder in ladders(lambda teacher, _: 100 - teacher):
+        assert tau(ladder, "motion") == pytest.approx(-1)
+        assert clean_above(ladder, "motion") == 0
+
+
+def test_a_blind_model_has_no_correlation_and_a_wide_interval() -> None:
+    found = ladder_figures(ladders(lambda teacher, rng: rng.permutation(teacher)), 1)["median_srocc"]
+    assert abs(found["value"]) < 0.3
+    assert found["low"] < found["value"] < found["high"]
+
+
+def test_artefact_figures_of_a_head_that_sees_everything() -> None:
+    found = artifact_figures(ladders(lambda teacher, _: teacher), NAMES)
+    for of in found["by_family"].values():
+        assert of["auroc"] > 0.98
+        assert of["severity_error"] == 0
+        assert of["named"] > 0.8
+        assert of["named_wrongly"] < 0.05
+    assert found["calibration_error"] < 0.05
+
+
+def test_calibration_error_of_known_cases() -> None:
+    assert calibration_error(np.full(10, 0.7), np.arange(10) < 7) == pytest.approx(0)
+    assert calibration_error(np.full(10, 0.9), np.zeros(10, bool)) == pytest.approx(0.9)
+
+
+def test_interval_covers_subjects_it_was_not_fitted_to() -> None:
+    found = interval_figures(ladders(lambda teacher, rng: teacher + rng.normal(0, 8, len(teacher)), 12))
+    assert found["coverage"] == pytest.approx(0.9, abs=0.04)
+    assert 15 < found["median_width"] < 40
+
+
+def test_rungs_start_clean_and_the_teacher_knows_it() -> None:
+    image = slice_like(128, 128)
+    stack = rungs(image, 1)
+    assert stack.shape == (1 + len(artifacts.names()) * len(SEVERITIES), 128, 128)
+    assert np.array_equal(stack[0], image)
+    teacher = teacher_scores(stack)
+    assert teacher[0] == pytest.approx(100, abs=0.01)
+    assert (teacher[1:] < 100).all()
+
+
+def test_a_rung_that_is_not_scored_stops_the_figures() -> None:
+    source = Source("a", "somebody", "head", "T1", "none", "CC0-1.0", "test")
+    with pytest.raises(ValueError, match="not scored"):
+        climb(Scorer(device="cpu"), [Reference(np.full((64, 64), 5.0, np.float32), source)], 1)
+
+
+def test_averaging_repeats_of_real_epi_is_measured_slice_by_slice() -> None:
+    found = averaging(Scorer(device="cpu"))
+    assert len(found["repeats"]) == 2
+    assert 0 <= found["slices_won"] <= 1
+
+
+def test_lines_are_removed_along_one_axis_only() -> None:
+    image = slice_like(128, 128)
+    whole, *fewer = shorter(image)
+    assert np.array_equal(whole, image)
+    sharpness = [float(np.abs(np.diff(x, axis=0)).mean()) for x in (whole, *fewer)]
+    assert sharpness == sorted(sharpness, reverse=True)
+
+
+def test_series_scores_are_means_over_slices() -> None:
+    one, two = ladders(lambda teacher, _: teacher)[:2]
+    two = replace(two, score=two.score + 10, reference=replace(two.reference, series=one.reference.series))
+    predicted, truth = series_scores([one, two])
+    assert len(predicted) == len(truth) == len(RUNGS)
+    assert np.allclose(predicted, (one.score + two.score) / 2)
