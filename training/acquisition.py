@@ -14,7 +14,7 @@ LARGEST_MATRIX = 512
 # The part of its informative lines that a reference keeps at least.
 LEAST_MATRIX = 0.5
 # What passes for clean at most: severity of white noise and of shading, depth of the k-space filter at the band's edge.
-MOST_NOISE, MOST_SHADING, MOST_FILTER = 0.2, 0.15, 0.8
+MOST_NOISE, MOST_SHADING, MOST_FILTER = 0.12, 0.15, 0.8
 
 
 def another_acquisition(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -35,7 +35,7 @@ def another_acquisition(image: np.ndarray, rng: np.random.Generator) -> np.ndarr
     if rng.random() < 0.5:
         image = artifacts.simulate(image, "white_noise", MOST_NOISE * rng.random() ** 1.5, int(rng.integers(2**31)))
     if rng.random() < 0.35:
-        image = zero_filled(image, rng.uniform(1.1, 2.0))
+        image = zero_filled(image, rng.uniform(1.1, 1.6))
     return image.astype(np.float32)
 
 

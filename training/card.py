@@ -101,6 +101,20 @@ def evaluate(model: str, recipe: dict[str, Any], data: list[Path], slices: int) 
     }
 
 
+def read_left_out(path: Path) -> dict[str, Any]:
+    """The figures that the command left-out wrote; InputError when they are none."""
+    cure = "make it with: training/evaluate.py left-out"
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not {"recipe", "weights_sha256", "steps", "artifacts"} <= document.keys():
+            raise ValueError("entries are missing")
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", cure) from None
+    except (ValueError, AttributeError) as error:
+        raise InputError(path, f"holds no figures of left-out artefacts ({error})", cure) from None
+    return document
+
+
 def write_card(card: Path, recipe_file: Path, recipe: dict[str, Any], model: str, figures: dict[str, Any]) -> None:
     """The model card in Markdown, from the template beside this file."""
     loaded = load_model(model)
@@ -128,13 +142,17 @@ def main(
     data: Annotated[list[Path], typer.Option(help="Folder that holds the recipe's sources; may be given several times.")],
     model: Annotated[str, typer.Option(help="A model's name, or a weights file.")] = "default",
     slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series.")] = 4,
+    left_out: Annotated[
+        Path | None, typer.Option(help="Figures of a model whose training left artefacts out, from the command left-out.")
+    ] = None,
     figures: Annotated[Path | None, typer.Option(help="Write all figures to this JSON file.")] = None,
     card: Annotated[Path | None, typer.Option(help="Write the model card to this Markdown file.")] = None,
 ) -> None:
     """Score severity ladders of every artefact on subjects the model never saw, and print how it did."""
     try:
         contents = read_recipe(recipe)
-        result = evaluate(model, contents, data, slices)
+        other = read_left_out(left_out) if left_out else None  # before the long work: a wrong name should not wait
+        result = {**evaluate(model, contents, data, slices), "left_out": other}
         if card:
             write_card(card, recipe, contents, model, result)
     except (InputError, ModelError) as error:

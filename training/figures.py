@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import fmean, median
 from typing import Any
 
@@ -105,6 +106,27 @@ def ladder_figures(ladders: Sequence[Ladder], seed: int) -> dict[str, Any]:
         "slices": len(ladders),
         "images": len(ladders) * len(RUNGS),
     }
+
+
+def left_out_figures(ladders: Sequence[Ladder], names: Sequence[str], seed: int) -> dict[str, dict[str, Any]]:
+    """Of artefacts that no training tile showed, one by one: clean slices and rungs of that artefact alone."""
+    return {
+        name: {
+            "srocc": with_interval(ladders, median_srocc_on(name), seed),
+            "tau": with_interval(ladders, mean_tau(name), seed),
+        }
+        for name in names
+    }
+
+
+def median_srocc_on(name: str) -> Callable[[list[Ladder]], float]:
+    """The median over subjects of :func:`srocc`, over clean slices and the rungs of one artefact."""
+
+    def only(ladder: Ladder) -> Ladder:
+        kept = [0, *range(len(RUNGS))[ladder.rungs_of(name)]]
+        return replace(ladder, score=ladder.score[kept], teacher=ladder.teacher[kept])
+
+    return lambda ladders: median(srocc([only(each) for each in some]) for some in by(ladders, subject_of).values())
 
 
 def present(names: Sequence[str]) -> np.ndarray:

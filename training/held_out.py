@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import joblib
 import numpy as np
 import torch
 from rich.progress import track
@@ -65,14 +66,23 @@ def teacher_scores(stack: np.ndarray) -> np.ndarray:
 def climb(scorer: Scorer, references: Sequence[Reference], seed: int) -> list[Ladder]:
     """A ladder on every reference. ValueError when a rung is not scored: leaving it out would flatter the model."""
     ladders = []
-    for number, reference in enumerate(track(references, "scoring held-out slices")):
-        ladder_seed = seed + number
-        stack = rungs(reference.image, ladder_seed)
+    seeds = [seed + number for number in range(len(references))]
+    # The next ladders are made and judged while the network scores this one.
+    made = joblib.Parallel(n_jobs=2, return_as="generator")(map(joblib.delayed(_made), references, seeds))
+    for reference, ladder_seed, (stack, teacher) in track(
+        zip(references, seeds, made, strict=True), "ladders", len(references)
+    ):
         scored = scorer.slices(stack)
         if any(s.output is None for s in scored):
             raise ValueError(f"{reference.source.path}: a degraded slice was not scored; the figures would flatter the model")
         head = [[values.mean(0).numpy() for values in (s.output.presence, s.output.severity)] for s in scored if s.output]
         presence, severity = (np.stack(values) for values in zip(*head, strict=True))
         score = np.array([s.score for s in scored], float)
-        ladders.append(Ladder(reference, ladder_seed, score, teacher_scores(stack), presence, severity))
+        ladders.append(Ladder(reference, ladder_seed, score, teacher, presence, severity))
     return ladders
+
+
+def _made(reference: Reference, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The images of a ladder and the teacher's scores of them."""
+    stack = rungs(reference.image, seed)
+    return stack, teacher_scores(stack)

@@ -99,7 +99,8 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
             np.stack([grid.cut(grid.pad((d - low) / (high - low)), start) for d in degraded]).astype(np.float32)
         )[:, None].clamp(0, 1)
         cells = self.tile // self.patch
-        truth = judge(on_one_scale[1:], on_one_scale[:1].expand_as(on_one_scale[1:]), cells)
+        inside_tile = (min(self.tile, rows - start[0]), min(self.tile, columns - start[1]))
+        truth = judge(on_one_scale[1:], on_one_scale[:1].expand_as(on_one_scale[1:]), cells, inside_tile)
         row_starts, column_starts = (np.arange(cells) * self.patch + at for at in start)
         inside = torch.from_numpy((row_starts[:, None] < rows) & (column_starts[None, :] < columns))
         tiles = np.stack([grid.cut(grid.pad(n), start) for n in normalise(np.stack(degraded))])

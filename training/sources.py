@@ -50,13 +50,17 @@ class Reference:
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """A recipe: TOML with the tables ``training`` and ``source``. InputError when it cannot be read or lacks one."""
-    try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "name a recipe from training/recipes/") from None
-    except ValueError as error:
-        raise InputError(path, f"is not TOML ({error})", "mend the line it names") from None
+    """A recipe: TOML with the tables ``training`` and ``source``. InputError when it cannot be read or lacks one.
+
+    ``extends`` names another recipe beside it: entries of ``training`` that this one leaves out, and the sources if it has
+    none, are taken from there.
+    """
+    recipe = _read_toml(path)
+    if "extends" in recipe:
+        base = _read_toml(path.parent / str(recipe["extends"]))
+        if "extends" in base:
+            raise InputError(path, f"extends {recipe['extends']}, which itself extends another", "name that other one")
+        recipe = {**base, **recipe, "training": {**base.get("training", {}), **recipe.get("training", {})}}
     for table in ("training", "source"):
         if table not in recipe:
             raise InputError(path, f"has no [{table}]", "compare it with training/recipes/miqanet_tiny.toml")
@@ -65,6 +69,15 @@ def read_recipe(path: Path) -> dict[str, Any]:
     except TypeError as error:
         raise InputError(path, f"has a [[source]] with a wrong field ({error})", "compare with the other sources") from None
     return recipe
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "name a recipe from training/recipes/") from None
+    except ValueError as error:
+        raise InputError(path, f"is not TOML ({error})", "mend the line it names") from None
 
 
 def find(source: Source, folders: list[Path]) -> Path:

@@ -32,15 +32,18 @@ def _score(haarpsi: Tensor, ms_ssim: Tensor) -> Tensor:
     return (((haarpsi + ms_ssim**2) / 2 - FLOOR) / (1 - FLOOR)).clamp(0, 1)
 
 
-def judge(distorted: Tensor, reference: Tensor, grid: int) -> Judgement:
+def judge(distorted: Tensor, reference: Tensor, grid: int, inside: tuple[int, int] | None = None) -> Judgement:
     """Both (B, 1, H, W), on one intensity scale, the reference in 0..1; H and W even.
 
+    ``inside``: rows and columns of the tile that hold image; below and to the right of them lies padding, which is alike in
+    both and must not make the distorted one look better. None for all of it.
     The map is HaarPSI's own local similarity on grid x grid patches, shifted so that its level is the score's.
     """
     distorted = distorted.clamp(0, 1)
     local = haarpsi_map(distorted, reference)
-    pad = [max(0, LEAST_SIDE - side) for side in reference.shape[-2:]]
-    padded = [torch.nn.functional.pad(x, (0, pad[1], 0, pad[0])) for x in (distorted, reference)]
+    rows, columns = inside or reference.shape[-2:]
+    pad = [max(0, LEAST_SIDE - side) for side in (rows, columns)]
+    padded = [torch.nn.functional.pad(x[..., :rows, :columns], (0, pad[1], 0, pad[0])) for x in (distorted, reference)]
     ms_ssim = multi_scale_ssim(*padded, data_range=1.0, reduction="none")
     overall = local.score()
     score = _score(overall, ms_ssim)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from card import read_left_out
 from figures import (
     artifact_figures,
     calibration_error,
     clean_above,
     interval_figures,
     ladder_figures,
+    left_out_figures,
     present,
     series_scores,
     tau,
 )
 from held_out import RUNGS, SEVERITIES, Ladder, climb, rungs, teacher_scores
 from miqanet_core import Scorer, artifacts
+from miqanet_core.errors import InputError
 from mr_samples import slice_like
 from physics import averaging, shorter
 from sources import Reference, Source
@@ -71,6 +75,23 @@ def test_artefact_figures_of_a_head_that_sees_everything() -> None:
     assert found["calibration_error"] < 0.05
 
 
+def test_left_out_artefacts_are_judged_on_their_own_rungs() -> None:
+    made = ladders(lambda teacher, _: teacher)
+    wrong = [replace(each, score=np.where(np.arange(len(RUNGS)) > 7, 50.0, each.score)) for each in made]  # all but the first
+    first, second = artifacts.names()[:2]
+    found = left_out_figures(wrong, [first, second], 1)
+    assert found[first]["srocc"]["value"] == pytest.approx(1.0, abs=0.02)
+    assert found[second]["srocc"]["value"] < found[first]["srocc"]["value"] - 0.2
+
+
+def test_figures_of_left_out_artefacts_that_are_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"recipe": 1}')
+    with pytest.raises(InputError, match=r"other\.json: holds no figures.*left-out"):
+        read_left_out(tmp_path / "other.json")
+    with pytest.raises(InputError, match="absent"):
+        read_left_out(tmp_path / "absent.json")
+
+
 def test_calibration_error_of_known_cases() -> None:
     assert calibration_error(np.full(10, 0.7), np.arange(10) < 7) == pytest.approx(0)
     assert calibration_error(np.full(10, 0.9), np.zeros(10, bool)) == pytest.approx(0.9)
@@ -94,8 +115,9 @@ def test_rungs_start_clean_and_the_teacher_knows_it() -> None:
 
 def test_a_rung_that_is_not_scored_stops_the_figures() -> None:
     source = Source("a", "somebody", "head", "T1", "none", "CC0-1.0", "test")
+    noise = np.random.default_rng(1).random((64, 64), np.float32)  # no anatomy, so nothing to score
     with pytest.raises(ValueError, match="not scored"):
-        climb(Scorer(device="cpu"), [Reference(np.full((64, 64), 5.0, np.float32), source)], 1)
+        climb(Scorer(device="cpu"), [Reference(noise, source)], 1)
 
 
 def test_averaging_repeats_of_real_epi_is_measured_slice_by_slice() -> None:

@@ -48,6 +48,15 @@ def test_teacher_judges_slices_smaller_than_its_pyramid() -> None:
     assert float(judge(clean, clean, 4).score) == pytest.approx(1.0, abs=1e-4)
 
 
+def test_padding_does_not_flatter_a_distorted_tile() -> None:
+    clean = torch.from_numpy(slice_like(192, 192) / 1000)[None, None].clamp(0, 1)
+    noisy = (clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    alone = judge(noisy, clean, 12).score
+    padded = [torch.nn.functional.pad(x, (0, 64, 0, 64)) for x in (noisy, clean)]
+    assert judge(*padded, 16, (192, 192)).score == pytest.approx(float(alone), abs=0.01)
+    assert judge(*padded, 16).score > alone + 0.03
+
+
 def test_a_tile_depends_on_seed_and_index_alone() -> None:
     first, again, other = tiles(), tiles(), tiles(21)
     again[0]  # what was asked for before must not matter
@@ -125,10 +134,23 @@ def test_the_shipped_recipe_splits_by_subject() -> None:
     assert sum(split == {"test"} for split in splits.values()) >= 5
 
 
+def test_a_recipe_that_extends_another_keeps_what_it_does_not_name(tmp_path: Path) -> None:
+    base = read_recipe(RECIPE)
+    extended = read_recipe(RECIPE.with_name("miqanet_tiny_left_out.toml"))
+    assert extended["source"] == base["source"]
+    assert extended["training"]["seed"] == base["training"]["seed"]
+    assert set(base["training"]["artifacts"]) - set(extended["training"]["artifacts"]) == {"motion", "spike", "wrap_around"}
+    (tmp_path / "one.toml").write_text('extends = "two.toml"\n')
+    (tmp_path / "two.toml").write_text('extends = "one.toml"\n')
+    with pytest.raises(InputError, match="itself extends"):
+        read_recipe(tmp_path / "one.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[training", "not TOML"),
+        ('extends = "absent.toml"', "cannot be read"),
         ("[training]\nsteps = 1", "has no"),
         ('[training]\n[[source]]\nfile = "x"', "wrong field"),
     ],
