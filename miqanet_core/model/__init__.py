@@ -6,7 +6,7 @@ from miqanet_core.model.folding import fold_batch_norm
 from miqanet_core.model.head import NetworkOutput
 from miqanet_core.model.network import MIQANet
 from miqanet_core.model.released import read_released_checkpoint, released_to_native
-from miqanet_core.model.weights import LoadedModel, load_model, save_weights
+from miqanet_core.model.weights import LoadedModel, load_model, save_weights, weights_file
 
 __all__ = [
     "LoadedModel",
@@ -20,4 +20,5 @@ __all__ = [
     "read_released_checkpoint",
     "released_to_native",
     "save_weights",
+    "weights_file",
 ]

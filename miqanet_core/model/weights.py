@@ -26,6 +26,9 @@ SHIPPED = Path(__file__).parent.parent / "weights"
 # A running variance of a CNN spans more than float16 does, and it is small: kept as it is.
 _KEPT = ("running_mean", "running_var", "num_batches_tracked")
 
+# Endings of a checkpoint of the released MIQANet.
+_RELEASED = (".pt", ".pth")
+
 # How the names of a file's extra tensors begin.
 _EXTRA = "extra."
 
@@ -78,11 +81,15 @@ def load_model(name_or_file: str | Path = "default") -> LoadedModel:
     ``.safetensors`` is a file of :func:`save_weights`; ``.pt`` and ``.pth`` are checkpoints of the released MIQANet, read
     without running anything in them. ModelError, in one line, when there are no such weights or they do not fit.
     """
+    path = weights_file(name_or_file)
+    return _load_released(path) if path.suffix in _RELEASED else _load_ours(path)
+
+
+def weights_file(name_or_file: str | Path = "default") -> Path:
+    """The file that :func:`load_model` reads; ModelError when a name has no weights here. A file need not exist."""
     path = Path(name_or_file)
-    if path.suffix in (".pt", ".pth"):
-        return _load_released(path)
-    if path.suffix == ".safetensors":
-        return _load_ours(path)
+    if path.suffix in (".safetensors", *_RELEASED):
+        return path
     name = DEFAULT if str(name_or_file) == "default" else str(name_or_file)
     shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.safetensors"))}
     if name not in shipped:
@@ -90,7 +97,7 @@ def load_model(name_or_file: str | Path = "default") -> LoadedModel:
             f"no weights of {name!r} ship with this MIQA (there are: {', '.join(shipped) or 'none'}); "
             "name a weights file instead, .safetensors or a released checkpoint, .pt or .pth"
         )
-    return _load_ours(shipped[name])
+    return shipped[name]
 
 
 def _load_ours(path: Path) -> LoadedModel:
