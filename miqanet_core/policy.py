@@ -11,6 +11,15 @@ The rule, with the thresholds of :class:`Policy`:
    least one, are flagged.
 6. Otherwise it is *diagnostic*. A limited or non-diagnostic series is flagged.
 
+A site's baseline (:mod:`miqanet_core.baseline`) moves these thresholds, where it knows enough series of the protocol to have a
+``limit`` (20 or more); otherwise it moves none, and a reason says why:
+
+7. ``diagnostic`` is the limit, or what the policy says, whichever is higher: a series below the limit is at best *limited*,
+   however good it is in absolute terms. The other thresholds stay.
+8. With ``baseline_replaces``, ``diagnostic`` is the limit even if that is lower. ``non_diagnostic`` and ``slice_flag`` then go
+   down by as much as ``diagnostic`` did, so that a protocol that scores low by its nature is judged by its own kind throughout.
+   They never go up: that a series is unusual says that something went wrong, not that it cannot be read.
+
 Slice numbers in sentences are for people and start at 1; indices in code and in JSON start at 0.
 """
 
@@ -18,15 +27,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import ROUND_FLOOR, Decimal
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from miqanet_core.baseline import ENOUGH
 from miqanet_core.errors import InputError
-from miqanet_core.quality import Verdict
+from miqanet_core.quality import Normal, Verdict
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -54,6 +64,7 @@ class Policy:
     non_diagnostic: float
     limited_fraction: float
     non_diagnostic_fraction: float
+    baseline_replaces: bool = False
 
     def __post_init__(self) -> None:
         for name, top in _TOP.items():
@@ -77,17 +88,36 @@ class Policy:
         except ValueError as error:
             raise InputError(path, str(error), "correct it; miqanet_core/policy.toml explains every line") from error
 
-    def judge(self, scores: Sequence[float | None], not_assessed_reason: str | None = None) -> Judgement:
-        """Apply the rule to the score of each slice, in order, None where a slice was not scored."""
+    def fitted_to(self, normal: Normal | None) -> Policy:
+        """The thresholds for a protocol of which a site's baseline says what is normal: rules 7 and 8."""
+        if normal is None or normal.limit is None:
+            return self
+        if not self.baseline_replaces:
+            return replace(self, diagnostic=max(self.diagnostic, normal.limit))
+        down = max(0.0, self.diagnostic - normal.limit)
+        non_diagnostic, slice_flag = (max(0.0, value - down) for value in (self.non_diagnostic, self.slice_flag))
+        return replace(self, diagnostic=normal.limit, non_diagnostic=non_diagnostic, slice_flag=slice_flag)
+
+    def judge(
+        self, scores: Sequence[float | None], not_assessed_reason: str | None = None, normal: Normal | None = None
+    ) -> Judgement:
+        """Apply the rule to the score of each slice, in order, None where a slice was not scored.
+
+        ``normal``: what the site's baseline says of the protocol, None without a baseline.
+        """
         scored = [s for s in scores if s is not None]
         if not_assessed_reason is not None or not scored:
             reason = not_assessed_reason or "No slice holds enough anatomy to be scored."
             return Judgement(None, Verdict.NOT_ASSESSED, False, (reason,), (False,) * len(scores))
-        flags = tuple(s is not None and s < self.slice_flag for s in scores)
+        fitted = self.fitted_to(normal)
+        flags = tuple(s is not None and s < fitted.slice_flag for s in scores)
         mean = float(sum(scored) / len(scored))
-        verdict = self._verdict(mean, sum(flags), len(scored))
+        verdict = fitted._verdict(mean, sum(flags), len(scored))
         flagged = verdict in (Verdict.LIMITED, Verdict.NON_DIAGNOSTIC)
-        return Judgement(mean, verdict, flagged, self._reasons(mean, scores, flags), flags)
+        reasons = fitted._reasons(mean, scores, flags)
+        if normal is not None:
+            reasons = (reasons[0], explain_normal(normal), *reasons[1:])
+        return Judgement(mean, verdict, flagged, reasons, flags)
 
     def _verdict(self, mean: float, flagged: int, scored: int) -> Verdict:
         share = flagged / scored
@@ -130,6 +160,21 @@ class Policy:
         return f"{text} ({self.diagnostic:g} or more is diagnostic)."
 
 
+def explain_normal(normal: Normal) -> str:
+    """What a site's baseline knows of a protocol, as a sentence with its numbers."""
+    if not normal.protocol:
+        return "What is normal here is not known: the file does not say how it was acquired."
+    if not normal.series:
+        return "What is normal here is not known: the baseline holds no series of this protocol."
+    if normal.limit is None or normal.share is None:
+        return f"Too few ({normal.series} of {ENOUGH}) series of this protocol to know what is normal here."
+    low, high, median, limit = map(format_score, (normal.low, normal.high, normal.median, normal.limit))
+    return (
+        f"Normal here: {normal.series} good series of this protocol score {low} to {high} (median {median}); "
+        f"the limit is {limit}, and about 1 in {round(1 / normal.share)} good ones scores below it."
+    )
+
+
 def format_score(score: float | None) -> str:
     """A score as people see it: one decimal, rounded down, so that 59.97 never reads as 60.0 "below 60"."""
     if score is None:
@@ -165,19 +210,22 @@ _TOP = {
 
 
 @cache
-def _defaults() -> dict[str, float]:
+def _defaults() -> dict[str, Any]:
     text = resources.files("miqanet_core").joinpath("policy.toml").read_text(encoding="utf-8")
     return _checked(tomllib.loads(text))
 
 
-def _checked(values: Mapping[str, Any]) -> dict[str, float]:
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
     known = [f.name for f in fields(Policy)]
     for name, value in values.items():
         if name not in known:
             raise ValueError(f"unknown setting {name!r}, known are {', '.join(known)}")
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if name == "baseline_replaces":
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} must be true or false, it is {value!r}")
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"{name} must be a number, it is {value!r}")
-    return {name: float(value) for name, value in values.items()}
+    return {name: value if isinstance(value, bool) else float(value) for name, value in values.items()}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -51,6 +51,22 @@ class Interval(NamedTuple):
     level: float
 
 
+class Normal(NamedTuple):
+    """What is normal at a site for one protocol: ``series`` good ones score ``low`` to ``high``, 0..100.
+
+    ``protocol`` is "" when the file does not say how it was acquired, ``series`` 0 when the site's baseline does not know the
+    protocol. The share ``share`` (0..1) of good series scores below ``limit``; both are None when there are too few series.
+    """
+
+    protocol: str
+    series: int = 0
+    low: float | None = None
+    median: float | None = None
+    high: float | None = None
+    limit: float | None = None
+    share: float | None = None
+
+
 @dataclass(frozen=True)
 class ModelIdentity:
     """Which weights gave the numbers: ``weights_sha256`` is the digest of the weights file."""
@@ -66,7 +82,7 @@ class SeriesQuality:
 
     ``series`` holds ``description``, ``modality``, ``size`` [columns, rows, slices], ``notes``, and ``identity`` only when
     asked for. ``reasons`` says in words why the verdict is what it is. ``in_domain`` is None while nothing has checked it,
-    ``interval`` while nobody has measured how far these weights may be off.
+    ``interval`` while nobody has measured how far these weights may be off, ``normal`` without a site's baseline.
     ``map`` is the quality map, float32 on the series' own grid (slices, rows, columns), 0..100, NaN where nothing was
     scored; it is not part of the JSON.
     """
@@ -80,6 +96,7 @@ class SeriesQuality:
     slices: tuple[SliceQuality, ...]
     in_domain: bool | None = None
     interval: Interval | None = None
+    normal: Normal | None = None
     map: np.ndarray | None = None
 
     def artifact_sentences(self) -> tuple[str, ...]:
@@ -104,6 +121,7 @@ class SeriesQuality:
             "model": asdict(self.model),
             "score": self.score,
             "interval": None if self.interval is None else self.interval._asdict(),
+            "normal": None if self.normal is None else self.normal._asdict(),
             "verdict": self.verdict.value,
             "flagged": self.flagged,
             "reasons": list(self.reasons),
@@ -130,6 +148,7 @@ class SeriesQuality:
             slices=tuple(SliceQuality(**{**s, "unclear": tuple(s.get("unclear", ()))}) for s in document["slices"]),
             in_domain=document["in_domain"],
             interval=Interval(**document["interval"]) if document.get("interval") else None,
+            normal=Normal(**document["normal"]) if document.get("normal") else None,
         )
 
     @classmethod

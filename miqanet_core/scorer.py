@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from miqanet_core.baseline import Baseline
 from miqanet_core.errors import ModelError
 from miqanet_core.findings import ArtifactReader, Findings
 from miqanet_core.model import NetworkOutput, fold_batch_norm, load_model
@@ -113,8 +114,9 @@ class Scorer:
 
     ``model``: "default", the name of a model whose weights ship, or a weights file. ``device``: see :func:`choose_device`.
     ``precision``: see :func:`choose_precision`. ``policy``: thresholds, the shipped ones when None. ``batch_size``: tiles at
-    once, None for as many as the memory should hold; halved and tried again when it does not. ModelError when the model, the
-    device or the precision cannot be used. ``device`` and ``precision`` tell what was chosen: "cuda:1", "bf16".
+    once, None for as many as the memory should hold; halved and tried again when it does not. ``baseline``: what is normal at
+    the site, None for absolute thresholds only. ModelError when the model, the device or the precision cannot be used, or the
+    baseline is another model's. ``device`` and ``precision`` tell what was chosen: "cuda:1", "bf16".
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Scorer:
         precision: str = "auto",
         policy: Policy | None = None,
         batch_size: int | None = None,
+        baseline: Baseline | None = None,
     ) -> None:
         self._device = choose_device(device)
         self._dtype = choose_precision(precision, self._device)
@@ -131,6 +134,9 @@ class Scorer:
         self.precision = "bf16" if self._dtype == torch.bfloat16 else "fp32"
         loaded = load_model(model)
         self._identity = loaded.identity
+        if baseline is not None:
+            baseline.check_model(loaded.identity)
+        self._baseline = baseline
         self._reader = ArtifactReader.from_extras(loaded.config.artifacts, loaded.extras)
         self._interval = ScoreInterval.from_extras(loaded.extras)
         # Channels last is how a CPU's and a tensor core's convolutions read fastest.
@@ -154,7 +160,8 @@ class Scorer:
             slices = [ScoredSlice(None, _unscored(image)) for image in series.voxels]
         else:
             slices = self.slices(series.voxels, progress)
-        judgement = self._policy.judge([s.score for s in slices], refusal)
+        normal = None if self._baseline is None or refusal else self._baseline.normal_of(series)
+        judgement = self._policy.judge([s.score for s in slices], refusal, normal)
         findings = [self._findings(s) for s in slices]
         return SeriesQuality(
             series=facts,
@@ -165,6 +172,7 @@ class Scorer:
             reasons=judgement.reasons,
             slices=tuple(SliceQuality(i, slices[i].score, judgement.slice_flags[i], *findings[i]) for i in range(len(slices))),
             interval=None if judgement.score is None or self._interval is None else self._interval.around(judgement.score),
+            normal=normal,
             map=np.stack([s.map for s in slices]),
         )
 

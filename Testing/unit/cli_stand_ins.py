@@ -7,17 +7,30 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from miqanet_core.baseline import Baseline
 from miqanet_core.cli import backend, main
 from miqanet_core.errors import Cancelled, InputError, ModelError
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality
 from miqanet_core.series import MRSeries
-from report_samples import assess, make_series
+from report_samples import MODEL, assess, make_series
 
 GOOD, LIMITED, BAD = [80.0, 70.0, None, 90.0], [80.0, 30.0, 85.0], [20.0, 30.0]
+
+# The scores of a site's good series of one protocol.
+SITE = [78.0 + 0.5 * (7 * n % 24) for n in range(24)]
+
+
+def of_site(number: int, score: float) -> MRSeries:
+    """A series of that protocol: its number tells it from the others."""
+    series = make_series([score, score], f"t2 of Curie, {number}")
+    facts = {"manufacturer": "ACME", "model": "One", "scanning_sequence": "SE", "echo_time_ms": 100.0 + number / 100}
+    return replace(series, facts=facts, identity=replace(series.identity, series_uid=f"1.2.3.{number}"))
+
 
 CONTENTS = {
     "good": [make_series(GOOD)],
@@ -32,6 +45,11 @@ CONTENTS = {
     "cancelled": [make_series(GOOD, "cancelled")],
     "broken": [make_series(GOOD, "broken")],
     "slow": [make_series(GOOD, "slow")],
+    **{f"site {n}": [of_site(n, score) for n, score in enumerate(SITE[:n])] for n in (12, 24)},
+    "site with outlier": [of_site(n, score) for n, score in enumerate([*SITE, 21.0])],
+    "time points": [of_site(0, score) for score in SITE],
+    "site low": [of_site(99, 61.2)],
+    "nifti": [make_series(GOOD, "nifti", modality="")],
 }
 
 
@@ -57,19 +75,28 @@ def scan(path: Path, progress=None) -> StandInResult:
     return StandInResult(list(CONTENTS[path.name]))
 
 
+def stream(path: Path, failures: list[InputError], progress=None) -> Iterator[MRSeries]:
+    """The same, one after another."""
+    result = scan(path, progress)
+    failures.extend(result.failures)
+    yield from result.series
+
+
 class StandInScorer:
     """Gives each slice the score that is drawn in it."""
 
     device, precision = "cpu", "fp32"
 
-    def __init__(self, model: str, device: str, precision: str, policy: Policy) -> None:
+    def __init__(self, model: str, device: str, precision: str, policy: Policy, baseline: Baseline | None = None) -> None:
         if model == "absent":
             raise ModelError("unknown model 'absent'; known: stand_in")
-        self.policy = policy
+        if baseline is not None:
+            baseline.check_model(MODEL)
+        self.policy, self.baseline = policy, baseline
 
     def score(self, series: MRSeries, progress=None) -> SeriesQuality:
         """As the real one, with the faults that a series' description asks for."""
-        quality = assess(series, self.policy)
+        quality = assess(series, self.policy, normal=self.baseline and self.baseline.normal_of(series))
         for s in quality.slices:
             if series.description == "slow":
                 print("scoring", file=sys.stderr, flush=True)
@@ -88,6 +115,7 @@ class StandInScorer:
 def install(setattr_=setattr) -> None:
     """Put the stand-ins in place."""
     setattr_(backend, "scan", scan)
+    setattr_(backend, "stream", stream)
     setattr_(backend, "make_scorer", StandInScorer)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miqanet_core.policy import Policy
-from miqanet_core.quality import ModelIdentity, SeriesQuality, SliceQuality
+from miqanet_core.quality import ModelIdentity, Normal, SeriesQuality, SliceQuality
 from miqanet_core.series import Geometry, Identity, MRSeries
 
 # A double oblique with unequal spacing: columns, rows and slices all run along no axis of the patient.
@@ -30,10 +30,13 @@ def make_series(
     return MRSeries(voxels, geometry, description, modality, {"manufacturer": "ACME"}, identity, (), ("2 slices are missing",))
 
 
-def assess(series: MRSeries, policy: Policy | None = None, artifacts: Sequence[dict[str, float]] = ()) -> SeriesQuality:
+def assess(
+    series: MRSeries, policy: Policy | None = None, artifacts: Sequence[dict[str, float]] = (), normal: Normal | None = None
+) -> SeriesQuality:
     """The result of a series of :func:`make_series`: each slice's score is the value of its square."""
     scores = [float(image.max()) or None for image in series.voxels]
-    judgement = (policy or Policy.default()).judge(scores, None if series.modality == "MR" else "This is no MR series.")
+    refusal = None if series.modality == "MR" else "This is no MR series."
+    judgement = (policy or Policy.default()).judge(scores, refusal, normal)
     named = artifacts or [{}] * len(scores)
     slices = tuple(SliceQuality(i, s, f, named[i]) for i, (s, f) in enumerate(zip(scores, judgement.slice_flags, strict=True)))
     return SeriesQuality(
@@ -44,5 +47,6 @@ def assess(series: MRSeries, policy: Policy | None = None, artifacts: Sequence[d
         flagged=judgement.flagged,
         reasons=judgement.reasons,
         slices=slices,
+        normal=normal,
         map=np.where(series.voxels > 0, series.voxels, np.nan).astype(np.float32),
     )

@@ -371,7 +371,7 @@ def test_help_teaches_and_loads_nothing_heavy():
         "heavy = {'torch', 'monai', 'timm', 'numpy', 'matplotlib', 'SimpleITK', 'pydicom'} & set(sys.modules)\n"
         "print('HEAVY', sorted(heavy))"
     )
-    for command in ([], ["score"], ["demo"]):
+    for command in ([], ["score"], ["demo"], ["calibrate"]):
         out, err = python("-c", code, *command, "--help").communicate(timeout=60)
         assert "HEAVY []" in out, err
     out, _ = python("-c", code, "score", "--help", env={"COLUMNS": "120"}).communicate(timeout=60)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from miqanet_core.baseline import Baseline
+from miqanet_core.errors import InputError
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality
 from miqanet_core.series import MRSeries
@@ -29,11 +31,12 @@ class SeriesScorer(Protocol):
         ...
 
 
-def make_scorer(model: str, device: str, precision: str, policy: Policy) -> SeriesScorer:
-    """The scorer that the options ask for; ModelError when there is no such model, device or precision."""
+def make_scorer(model: str, device: str, precision: str, policy: Policy, baseline: Baseline | None = None) -> SeriesScorer:
+    """The scorer that the options ask for; ModelError when there is no such model, device or precision, or the baseline is
+    another model's."""
     from miqanet_core.scorer import Scorer
 
-    return Scorer(model=model, device=device, precision=precision, policy=policy)
+    return Scorer(model=model, device=device, precision=precision, policy=policy, baseline=baseline)
 
 
 def scan(path: Path, progress: Callable[[int, int], None] | None = None) -> ReadResult:
@@ -41,6 +44,13 @@ def scan(path: Path, progress: Callable[[int, int], None] | None = None) -> Read
     from miqanet_core import readers
 
     return readers.scan(path, progress)
+
+
+def stream(path: Path, failures: list[InputError], progress: Callable[[int, int], None] | None = None) -> Iterator[MRSeries]:
+    """The same, one series after another; what could not be read is in ``failures`` when the last has come."""
+    from miqanet_core import readers
+
+    return readers.stream(path, readers.ReadResult(failures=failures), progress)
 
 
 def simulate(image: np.ndarray, name: str, severity: float, seed: int) -> np.ndarray:

@@ -67,6 +67,11 @@ def score(
         Path | None,
         typer.Option("--policy", metavar="F.toml", help="Your thresholds; without it MIQA's own.", rich_help_panel=_HOW),
     ] = None,
+    baseline_file: Annotated[
+        Path | None,
+        typer.Option("--baseline", metavar="F.json", help="What is normal at your site; made by miqanet calibrate.",
+                     rich_help_panel=_HOW),
+    ] = None,
     progress: Annotated[
         ProgressKind,
         typer.Option(help="bar: on stderr; auto: only if that is a terminal; jsonl: events on stdout for a front end, one "
@@ -100,10 +105,48 @@ def score(
         device=device,
         precision=precision,
         policy_file=policy_file,
+        baseline_file=baseline_file,
         progress=progress,
         fail_on_flag=fail_on_flag,
         identity=identity,
     )
+
+
+@guarded
+def calibrate(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="DIR", help="Folders of DICOM series that you hold to be good.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="baseline.json", help="The baseline; replaced if it is there.")],
+    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="See miqanet models.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16.")] = "auto",
+) -> None:  # fmt: skip
+    """Learn what is normal at your site: how the good series of each of its protocols score.
+
+    [bold]miqanet calibrate good/ --out baseline.json[/bold]         learn; prints a table of protocols
+
+    [bold]miqanet score study/ --baseline baseline.json[/bold]       judge by it, beside the thresholds
+
+    A protocol: body part, scanner, sequence, contrast, agent, kind of image and matrix, from the DICOM headers.
+
+    [bold]Limit:[/bold] from 20 good series on; 1 in 21 of them scores below it, with 39 or more 1 in 40, and is limited.
+
+    [bold]Low by nature?[/bold] baseline_replaces = true in the file of --policy puts limits in the place of thresholds.
+
+    [bold]Which series?[/bold] Those of many patients, of everyday quality. Outliers are left out and named.
+
+    [bold]Left out and counted:[/bold] CT, files that do not say how they were acquired (NIfTI), time points after the first.
+
+    [bold]More series, an upgraded scanner, another model?[/bold] Run it again, over all folders.
+
+    The file holds no patient data.
+
+    Exit status: 0 done; 1 an input could not be read or scored (the others were), or nothing was learnt; 2 wrong usage.
+    """
+    from miqanet_core.cli.calibrate import run
+
+    run(paths, out, model=model, device=device, precision=precision)
 
 
 @guarded

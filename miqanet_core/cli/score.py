@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from miqanet_core.baseline import Baseline
 from miqanet_core.cli import backend
 from miqanet_core.cli.guard import FAILED, FLAGGED, UsageError
 from miqanet_core.cli.kinds import ProgressKind
@@ -28,6 +29,7 @@ def run(
     device: str = "auto",
     precision: str = "auto",
     policy_file: Path | None = None,
+    baseline_file: Path | None = None,
     progress: ProgressKind = ProgressKind.AUTO,
     fail_on_flag: bool = False,
     identity: bool = False,
@@ -37,12 +39,13 @@ def run(
         raise UsageError("--progress jsonl takes stdout; give the result a file with --json F or --out DIR")
     with make_reporter(progress) as reporter:
         policy = load_policy(policy_file)
+        baseline = _load_baseline(baseline_file)
         series, failed = read(paths, reporter)
         if targets.overlay and len(series) > 1:
             raise UsageError(f"--overlay takes one series and there are {len(series)}; use --out DIR, it writes one for each")
         writer = Writer(targets, policy)
         if series:
-            scorer = make_scorer(model, device, precision, policy)
+            scorer = make_scorer(model, device, precision, policy, baseline)
             failed |= _score_all(series, scorer, writer, reporter, identity)
         _finish(writer, reporter)
     results = [quality for _, quality in writer.results]
@@ -62,10 +65,19 @@ def load_policy(path: Path | None) -> Policy:
         raise UsageError(str(error)) from error
 
 
-def make_scorer(model: str, device: str, precision: str, policy: Policy) -> backend.SeriesScorer:
-    """The scorer; a model or device that is not there is wrong usage."""
+def _load_baseline(path: Path | None) -> Baseline | None:
     try:
-        return backend.make_scorer(model, device, precision, policy)
+        return Baseline.load(path) if path else None
+    except InputError as error:
+        raise UsageError(str(error)) from error
+
+
+def make_scorer(
+    model: str, device: str, precision: str, policy: Policy, baseline: Baseline | None = None
+) -> backend.SeriesScorer:
+    """The scorer; a model or device that is not there, or a baseline of another model, is wrong usage."""
+    try:
+        return backend.make_scorer(model, device, precision, policy, baseline)
     except ModelError as error:
         raise UsageError(str(error)) from error
 

@@ -1,9 +1,10 @@
 """Readers: a DICOM folder or file, NIfTI, NRRD, MetaImage, PNG or JPEG becomes :class:`~miqanet_core.series.MRSeries`.
 
 ``read_series`` is for one series and ``read_all_series`` for all of a folder; both stop at the first fault. ``scan`` reads
-what can be read and hands the faults back beside it, so that one bad series does not stop the others.
+what can be read and hands the faults back beside it, so that one bad series does not stop the others; ``stream`` does so series
+by series.
 """
 
-from miqanet_core.readers.scan import ReadResult, read_all_series, read_series, scan
+from miqanet_core.readers.scan import ReadResult, read_all_series, read_series, scan, stream
 
-__all__ = ["ReadResult", "read_all_series", "read_series", "scan"]
+__all__ = ["ReadResult", "read_all_series", "read_series", "scan", "stream"]

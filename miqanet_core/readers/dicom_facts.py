@@ -16,11 +16,15 @@ _TEXTS = {
     "protocol": "ProtocolName",
     "series_description": "SeriesDescription",
     "sequence_name": "SequenceName",
+    "pulse_sequence": "PulseSequenceName",
+    "echo_pulse_sequence": "EchoPulseSequence",
     "scanning_sequence": "ScanningSequence",
     "sequence_variant": "SequenceVariant",
     "scan_options": "ScanOptions",
     "acquisition_type": "MRAcquisitionType",
     "contrast": "AcquisitionContrast",
+    "contrast_agent": "ContrastBolusAgent",
+    "spectral_suppression": "SpectrallySelectedSuppression",
     "coil": "ReceiveCoilName",
     "image_type": "ImageType",
 }
@@ -36,6 +40,9 @@ _NUMBERS = {
     "slice_thickness_mm": "SliceThickness",
     "slice_spacing_mm": "SpacingBetweenSlices",
 }
+# What Enhanced images say in coded sequences.
+_CODES = {"body_part": "AnatomicRegionSequence", "contrast_agent": "ContrastBolusAgentSequence"}
+_FRAME_TAGS = {"echo_time_ms": "echo_time", "inversion_time_ms": "inversion_time", "b_value": "b_value"}
 _GROUPS = (
     "MREchoSequence",
     "MRTimingAndRelatedParametersSequence",
@@ -45,6 +52,7 @@ _GROUPS = (
     "MRReceiveCoilSequence",
     "MRImageFrameTypeSequence",
     "PixelMeasuresSequence",
+    "FrameAnatomySequence",
 )
 
 
@@ -59,11 +67,14 @@ def facts_of(frame: Frame) -> dict[str, str | float]:
         amount = next((size for place in places if (size := number(place, keyword)) is not None), None)
         if amount is not None:
             facts[name] = amount
-    echo_time, b_value = frame.tags.get("echo_time"), frame.tags.get("b_value")
-    if isinstance(echo_time, float):
-        facts["echo_time_ms"] = echo_time
-    if isinstance(b_value, float):
-        facts["b_value"] = b_value
+    for name, tag in _FRAME_TAGS.items():
+        own = frame.tags.get(tag)
+        if isinstance(own, float):
+            facts[name] = own
+    for name, keyword in _CODES.items():
+        meaning = next((words for place in places if (words := text(item(place, keyword), "CodeMeaning"))), "")
+        if meaning and name not in facts:
+            facts[name] = meaning
     facts["matrix"] = f"{frame.columns} x {frame.rows}"
     return facts
 

@@ -66,21 +66,29 @@ def scan(path: str | Path, progress: Progress | None = None) -> ReadResult:
 
     Raises InputError only when ``path`` itself is missing or may not be looked at.
     """
-    path = Path(path)
     result = ReadResult()
+    result.series.extend(stream(path, result, progress))
+    return result
+
+
+def stream(path: str | Path, result: ReadResult, progress: Progress | None = None) -> Iterator[MRSeries]:
+    """As :func:`scan`, one series after another, so that a large archive need not fit into memory.
+
+    ``result`` takes the failures and what was skipped; they are complete when the last series has come.
+    """
+    path = Path(path)
     files = _sort_out(_walk(path, result) if _is_folder(path) else [path], result)
     tick = _Ticker(sum(map(len, files.values())), progress)
     headers = dicom.read_headers(files[Kind.DICOM], result.failures, result.skipped, tick)
     for group in dicom.by_series(headers):
         with _failures_into(result), tick.files(len(group)):
-            result.series.extend(dicom.read(group, tick))
+            yield from dicom.read(group, tick)
     for kind, read in _ONE_FILE.items():
         for file in files[kind]:
             with _failures_into(result), tick.files(1):
-                result.series.extend(read(file))
+                yield from read(file)
     if not path.is_dir() and result.skipped:
         result.failures.append(unreadable(path, next(iter(result.skipped))))
-    return result
 
 
 class _Ticker:

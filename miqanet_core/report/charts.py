@@ -9,7 +9,7 @@ from itertools import groupby
 from markupsafe import Markup
 
 from miqanet_core.policy import Policy, format_score
-from miqanet_core.quality import SliceQuality
+from miqanet_core.quality import Normal, SliceQuality
 
 # Plot area inside the view box; the right margin of the curve holds the names of the thresholds.
 _LEFT, _TOP, _BOTTOM = 40, 14, 44
@@ -92,6 +92,33 @@ def gauge(score: float | None, policy: Policy, width: int = 420) -> Markup:
         parts.append(f'<path class="marker" d="M{at:.1f} 15 l-7 -12 h14 z"/>')
     label = f"Score {format_score(score)} on the scale from 0, worst, to 100, best."
     return _svg(parts, width, 48, label)
+
+
+def normal_range(score: float | None, normal: Normal, width: int = 420) -> Markup:
+    """The good series of the protocol on the scale from 0 to 100: a bar from lowest to highest, the median and the limit in it.
+
+    Lies below the gauge and has its scale. Only for a protocol that has a limit.
+    """
+    margin = 16
+
+    def x(value: float | None) -> float:
+        return margin + (width - 2 * margin) * min(max(value or 0.0, 0.0), 100.0) / 100
+
+    low, median, high, limit = (x(value) for value in (normal.low, normal.median, normal.high, normal.limit))
+    parts = [
+        f'<line class="grid" x1="{x(0):.1f}" x2="{x(100):.1f}" y1="11" y2="11"/>',
+        f'<rect class="normal" x="{low:.1f}" y="6" width="{max(high - low, 1):.1f}" height="10" rx="3"/>',
+        f'<line class="median" x1="{median:.1f}" x2="{median:.1f}" y1="6" y2="16"/>',
+        f'<line class="limit slice" x1="{limit:.1f}" x2="{limit:.1f}" y1="1" y2="21"/>',
+        f'<text class="tick" x="{limit:.1f}" y="34" text-anchor="middle">limit {format_score(normal.limit)}</text>',
+    ]
+    if score is not None:
+        parts.append(f'<path class="marker" d="M{x(score):.1f} 5 l-4 -5 h8 z"/>')
+    label = (
+        f"Score {format_score(score)}; good series of this protocol score {format_score(normal.low)} to "
+        f"{format_score(normal.high)}, median {format_score(normal.median)}, limit {format_score(normal.limit)}."
+    )
+    return _svg(parts, width, 38, label)
 
 
 def _threshold_lines(policy: Policy, y: Callable[[float], float], right: int, floor: int) -> Iterator[str]:

@@ -20,6 +20,8 @@ COLUMNS = (
     "series_flagged",
     "model",
     "model_version",
+    "protocol",  # these two only with a site's baseline
+    "normal_limit",
 )
 
 
@@ -50,6 +52,8 @@ def _row(quality: SeriesQuality, s: SliceQuality, artifacts: Iterable[str]) -> l
         int(quality.flagged),
         _safe(quality.model.name),
         _safe(quality.model.version),
+        _safe(quality.normal.protocol) if quality.normal else "",
+        _number(quality.normal and quality.normal.limit),
         *("unclear" if name in s.unclear else _number(s.artifacts.get(name)) for name in artifacts),
     ]
 

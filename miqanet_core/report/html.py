@@ -91,6 +91,7 @@ def worst_slices(quality: SeriesQuality, count: int = WORST) -> list[SliceQualit
 def _section(number: int, scored: Scored, policy: Policy) -> dict[str, Any]:
     series, quality = scored.series, scored.quality
     facts = list(_facts(series).items())
+    fitted = policy.fitted_to(quality.normal)
     return {
         "anchor": f"series-{number}",
         "name": quality.series.get("description") or series.description or f"Series {number}",
@@ -103,8 +104,9 @@ def _section(number: int, scored: Scored, policy: Policy) -> dict[str, Any]:
         "aspect": f"{figures.aspect_ratio(series.geometry, series.voxels.shape[1:]):.4f}",
         "thumbnail": _thumbnail(series),
         "pictures": [_picture(series, quality, s) for s in worst_slices(quality)],
-        "gauge": charts.gauge(quality.score, policy),
-        "curve": charts.score_curve(quality.slices, policy),
+        "gauge": charts.gauge(quality.score, fitted),
+        "normal": quality.normal and quality.normal.limit is not None and charts.normal_range(quality.score, quality.normal),
+        "curve": charts.score_curve(quality.slices, fitted),
         "histogram": charts.histogram(quality.slices),
         "artifacts": sorted({name for s in quality.slices for name in (*s.artifacts, *s.unclear)}),
         "scored": sum(s.score is not None for s in quality.slices),
