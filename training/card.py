@@ -83,7 +83,7 @@ def comparison_figures(ladders: Sequence[Ladder], recipe: dict[str, Any], data: 
 def evaluate(model: str, recipe: dict[str, Any], data: list[Path], slices: int) -> dict[str, Any]:
     """All figures of the model card."""
     seed, scorer, names = recipe["training"]["seed"], Scorer(model), load_model(model).config.artifacts
-    ladders = climb(scorer, held_out(recipe, data, slices, ("test", "validation")), seed)
+    ladders = climb(scorer, held_out(recipe, data, slices, ("test", "validation")))
     test = [each for each in ladders if each.reference.source.split == "test"]
     learnt = {s.anatomy for s in recipe["source"] if s.split == "train"}
     unseen = [each for each in test if each.reference.source.anatomy not in learnt]
@@ -141,7 +141,7 @@ def main(
     recipe: Annotated[Path, typer.Option(help="The recipe that the model was trained by: it names the held-out subjects.")],
     data: Annotated[list[Path], typer.Option(help="Folder that holds the recipe's sources; may be given several times.")],
     model: Annotated[str, typer.Option(help="A model's name, or a weights file.")] = "default",
-    slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series.")] = 4,
+    slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series.")] = 2,
     left_out: Annotated[
         Path | None, typer.Option(help="Figures of a model whose training left artefacts out, from the command left-out.")
     ] = None,

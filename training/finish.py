@@ -24,7 +24,7 @@ def finish(model: Path, recipe_file: Path, data: list[Path], slices: int, out: P
     recipe = read_recipe(recipe_file)
     loaded = load_model(model)
     unseen = [s for s in recipe["source"] if s.split != "train"]
-    ladders = climb(Scorer(model), references(unseen, data, slices), recipe["training"]["seed"])
+    ladders = climb(Scorer(model), references(unseen, data, slices))
     extras = {**loaded.extras, **uncertainty.fit(*series_scores(ladders), LEVEL).to_extras()}
     if loaded.config.artifacts:
         extras |= fit_reader(ladders, loaded.config.artifacts).to_extras()
@@ -36,7 +36,7 @@ def main(
     data: Annotated[list[Path], typer.Option(help="Folder that holds the recipe's sources; may be given several times.")],
     model: Annotated[Path, typer.Option(help="The weights that train.py wrote.")],
     out: Annotated[Path, typer.Option(help="Where the finished weights go.")],
-    slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series.")] = 4,
+    slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series.")] = 2,
 ) -> None:
     """Fit the artefacts' probabilities and the interval of the score on held-out subjects, and add them to the weights."""
     try:

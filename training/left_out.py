@@ -25,7 +25,7 @@ def main(
     data: Annotated[list[Path], typer.Option(help="Folder that holds the recipe's sources; may be given several times.")],
     model: Annotated[Path, typer.Option(help="The weights that train.py wrote by that recipe.")],
     out: Annotated[Path, typer.Option(help="Where the figures go (JSON); the model card reads them.")],
-    slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series.")] = 4,
+    slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series.")] = 2,
 ) -> None:
     """Judge artefacts that the training left out, on subjects that it left out too."""
     try:
@@ -38,7 +38,7 @@ def main(
         if loaded.metadata.get("recipe") != recipe.name:
             raise InputError(model, f"was not trained by {recipe.name}", f"train it: train.py --recipe {recipe}")
         test = references([s for s in contents["source"] if s.split == "test"], data, slices)
-        found = left_out_figures(climb(Scorer(model), test, seed), unseen, seed)
+        found = left_out_figures(climb(Scorer(model), test), unseen, seed)
     except (InputError, ModelError) as error:
         raise SystemExit(f"error: {error}") from None
     document = {"recipe": recipe.name, "weights_sha256": loaded.identity.weights_sha256, "steps": contents["training"]["steps"]}

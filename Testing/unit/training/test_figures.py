@@ -117,7 +117,7 @@ def test_a_rung_that_is_not_scored_stops_the_figures() -> None:
     source = Source("a", "somebody", "head", "T1", "none", "CC0-1.0", "test")
     noise = np.random.default_rng(1).random((64, 64), np.float32)  # no anatomy, so nothing to score
     with pytest.raises(ValueError, match="not scored"):
-        climb(Scorer(device="cpu"), [Reference(noise, source)], 1)
+        climb(Scorer(device="cpu"), [Reference(noise, source)])
 
 
 def test_averaging_repeats_of_real_epi_is_measured_slice_by_slice() -> None:
