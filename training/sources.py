@@ -49,19 +49,22 @@ class Reference:
     series: str = ""
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
-    """A recipe: TOML with the tables ``training`` and ``source``. InputError when it cannot be read or lacks one."""
+def read_recipe(path: Path, with_sources: bool = True) -> dict[str, Any]:
+    """A recipe: TOML with the tables ``training`` and, unless it trains on rated images, ``source``.
+
+    InputError when it cannot be read or lacks one. What ``training`` holds is checked by :func:`settings.parse`.
+    """
     try:
         recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name a recipe from training/recipes/") from None
     except ValueError as error:
         raise InputError(path, f"is not TOML ({error})", "mend the line it names") from None
-    for table in ("training", "source"):
+    for table in ("training", "source") if with_sources else ("training",):
         if table not in recipe:
             raise InputError(path, f"has no [{table}]", "compare it with training/recipes/miqanet_tiny.toml")
     try:
-        recipe["source"] = [Source(**entry) for entry in recipe["source"]]
+        recipe["source"] = [Source(**entry) for entry in recipe.get("source", [])]
     except TypeError as error:
         raise InputError(path, f"has a [[source]] with a wrong field ({error})", "compare with the other sources") from None
     return recipe
