@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,29 @@ class LastCheckpoint(Checkpoint):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trainer.save_checkpoint(self.path, weights_only=False)
+
+
+class BestCheckpoint(Checkpoint):
+    """``path`` is written after every validation whose ``figure`` is greater than all before; one that is NaN counts least.
+
+    What is remembered is the figure alone, so the folder of a run may be moved before the run is resumed.
+    """
+
+    def __init__(self, path: Path, figure: str) -> None:
+        self.path, self.figure, self.best = path, figure, math.nan
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        value = float(trainer.callback_metrics[self.figure])
+        value = -math.inf if math.isnan(value) else value
+        if math.isnan(self.best) or value > self.best:
+            self.best = value
+            trainer.save_checkpoint(self.path, weights_only=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
 
 
 class StayStopped(EarlyStopping):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from callbacks import LastCheckpoint, ProgressBar, SeededBatches, StayStopped
+from callbacks import BestCheckpoint, LastCheckpoint, ProgressBar, SeededBatches, StayStopped
 from miqanet_core.errors import InputError
 from miqanet_core.model import MIQANet, save_weights
 from pictures import MapPictures
@@ -41,8 +41,8 @@ def run(
     ``resume`` cannot be gone on from. Of the processes of a torchrun, the first one writes.
     """
     settings = data.settings
-    if resume is not None and not zipfile.is_zipfile(resume):
-        raise InputError(resume, "is not a checkpoint", f"name the {LAST} of an interrupted run with --resume")
+    if resume is not None:
+        check_checkpoint(resume, out)
     trainer = create_trainer(data, out, steps, validate_every, ema_decay, gradient_clip, keep_best)
     module.train()  # Lightning keeps the modes it finds
     trainer.fit(module, datamodule=data, ckpt_path=resume)
@@ -79,15 +79,7 @@ def create_trainer(
         )
         callbacks.append(stop)
     if keep_best:
-        best = ModelCheckpoint(
-            out,
-            filename=Path(BEST).stem,
-            monitor=CHOSEN_BY,
-            mode="max",
-            save_on_train_epoch_end=False,
-            enable_version_counter=False,
-        )
-        callbacks.append(best)
+        callbacks.append(BestCheckpoint(out / BEST, CHOSEN_BY))
     # After the best one, so that it knows of it.
     callbacks.append(LastCheckpoint(out / LAST, settings.checkpoint_every))
     return L.Trainer(
@@ -108,6 +100,14 @@ def create_trainer(
         logger=TensorBoardLogger(out, name="", version=""),
         callbacks=callbacks,
     )
+
+
+def check_checkpoint(resume: Path, out: Path) -> None:
+    """InputError unless ``resume`` is a checkpoint of a run in ``out``, where the best one so far lies beside it."""
+    if not zipfile.is_zipfile(resume):
+        raise InputError(resume, "is not a checkpoint", f"name the {LAST} of an interrupted run with --resume")
+    if resume.resolve().parent != out.resolve():
+        raise InputError(resume, f"is not in {out}", "name with --out the folder of the run that goes on")
 
 
 def load_checkpoint(network: MIQANet, checkpoint: Path) -> None:

@@ -52,22 +52,28 @@ class Reference:
 def read_recipe(path: Path, with_sources: bool = True) -> dict[str, Any]:
     """A recipe: TOML with the tables ``training`` and, unless it trains on rated images, ``source``.
 
+    In place of ``source``, ``sources_from`` names another recipe in the same folder: what is split by subject is split once.
     InputError when it cannot be read or lacks one. What ``training`` holds is checked by :func:`settings.parse`.
     """
+    recipe = _tables(path)
+    other = path.parent / str(recipe["sources_from"]) if "sources_from" in recipe else path
+    for file, table, kind in ((path, "training", dict), (other, "source", list)):
+        if (table == "training" or with_sources) and not isinstance(_tables(file).get(table), kind):
+            raise InputError(file, f"has no [{table}]", "compare it with training/recipes/miqanet_tiny.toml")
     try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+        recipe["source"] = [Source(**entry) for entry in _tables(other).get("source", [])]
+    except TypeError as error:
+        raise InputError(other, f"has a [[source]] with a wrong field ({error})", "compare with the other sources") from None
+    return recipe
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name a recipe from training/recipes/") from None
     except ValueError as error:
         raise InputError(path, f"is not TOML ({error})", "mend the line it names") from None
-    for table in ("training", "source") if with_sources else ("training",):
-        if table not in recipe:
-            raise InputError(path, f"has no [{table}]", "compare it with training/recipes/miqanet_tiny.toml")
-    try:
-        recipe["source"] = [Source(**entry) for entry in recipe.get("source", [])]
-    except TypeError as error:
-        raise InputError(path, f"has a [[source]] with a wrong field ({error})", "compare with the other sources") from None
-    return recipe
 
 
 def find(source: Source, folders: list[Path]) -> Path:

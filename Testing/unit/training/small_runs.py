@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from miqanet_core import artifacts
@@ -89,11 +91,15 @@ def rated_folder(root: Path, references: int = 3, each: int = 4) -> Path:
 
 def started(*arguments: str | Path, launcher: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
     """train.py in processes of their own, with as many threads as this one has, on the CPU."""
-    import os
-
     command = [sys.executable, *launcher, REPOSITORY / "training" / "train.py", *arguments]
     told = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "CUDA_VISIBLE_DEVICES": "", **environment}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | told)
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """To the last bit; the files themselves differ in the order of what they say of themselves."""
+    first, second = load_file(one / "small.safetensors"), load_file(other / "small.safetensors")
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def validations(out: Path, name: str = "validation_srocc") -> dict[int, float]:
