@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import lightning as L
@@ -45,7 +47,8 @@ def run(
         check_checkpoint(resume, out)
     trainer = create_trainer(data, out, steps, validate_every, ema_decay, gradient_clip, keep_best)
     module.train()  # Lightning keeps the modes it finds
-    trainer.fit(module, datamodule=data, ckpt_path=resume)
+    with redirect_stdout(sys.stderr):  # progress is no result
+        trainer.fit(module, datamodule=data, ckpt_path=resume)
     network = module.network
     assert isinstance(network, MIQANet)
     weights = out / f"{settings.model}.safetensors"

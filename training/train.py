@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 
 from miqanet_core.errors import InputError, ModelError
@@ -82,6 +83,11 @@ def main(
             weights = train_on_ratings(recipe, dataset.value, root, out, workers, resume, start_from)
     except (InputError, ModelError) as error:
         raise SystemExit(f"error: {error}") from None
+    except torch.OutOfMemoryError:
+        cure = "lower batch_size or groups_per_batch, and raise accumulate as much"
+        raise SystemExit(f"error: {recipe}: needs more memory than the GPU has; {cure}") from None
+    except OSError as error:
+        raise SystemExit(f"error: {error.filename or out}: {error.strerror}; check --out and the space there") from None
     print(f"weights: {weights}")
 
 

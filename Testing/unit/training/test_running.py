@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,22 +44,12 @@ def simulated(folder: Path, out: Path, resume: Path | None = None) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a recipe and, in ``whole``, its run; ``step-N.ckpt`` there are its checkpoints, of every step."""
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recipe on simulated artefacts and, in ``whole``, its run."""
     folder = tmp_path_factory.mktemp("simulated")
     recipe(folder, SIMULATED)
-    with pytest.MonkeyPatch.context() as patch:
-        for hook in ("on_train_batch_end", "on_validation_end"):
-            original = getattr(LastCheckpoint, hook)
-
-            def kept(self: LastCheckpoint, trainer: Any, *arguments: Any, original: Any = original) -> None:
-                original(self, trainer, *arguments)
-                if self.path.exists():
-                    shutil.copy(self.path, self.path.with_name(f"step-{trainer.global_step}.ckpt"))
-
-            patch.setattr(LastCheckpoint, hook, kept)
-        simulated(folder, folder / "whole")
-    yield folder
+    simulated(folder, folder / "whole")
+    return folder
 
 
 def assert_same(run: Path, whole: Path) -> None:
@@ -83,18 +72,30 @@ def test_a_killed_run_that_is_resumed_gives_the_unbroken_run(unbroken: Path) -> 
     assert_same(out, unbroken / "whole")
 
 
-@pytest.mark.parametrize(("step", "again"), [(2, 2), (3, 1)])  # between two validations, and at one
-def test_a_run_goes_on_from_any_step(unbroken: Path, step: int, again: int) -> None:
-    out = unbroken / f"from-{step}"
-    out.mkdir()
-    shutil.copy(unbroken / "whole" / f"step-{step}.ckpt", out / "last.ckpt")
-    for events in (unbroken / "whole").glob("events.*"):
-        shutil.copy(events, out)
-    simulated(unbroken, out, out / "last.ckpt")
-    assert_same(out, unbroken / "whole")
-    # A validation that the checkpoint has seen is not made again, and none is left out.
-    steps = [event.step for event in EventAccumulator(str(out)).Reload().Scalars("validation_mae")]
-    assert (steps.count(2), steps.count(5)) == (again, 2)
+def test_training_on_ratings_goes_on_from_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = recipe(tmp_path, RATED, accumulate=2, annealing_steps=3, checkpoint_every=1)
+    root, whole = rated_folder(tmp_path / "set"), tmp_path / "whole"
+    with monkeypatch.context() as patch:
+        for hook in ("on_train_batch_end", "on_validation_end"):
+            original = getattr(LastCheckpoint, hook)
+
+            def kept(self: LastCheckpoint, trainer: Any, *arguments: Any, original: Any = original) -> None:
+                original(self, trainer, *arguments)
+                if self.path.exists():
+                    shutil.copy(self.path, tmp_path / f"{trainer.global_step}.ckpt")
+
+            patch.setattr(LastCheckpoint, hook, kept)
+        train.train_on_ratings(path, "folder", root, whole, 0, None, None)
+    for step, again in ((1, 2), (2, 1)):  # in the middle of an epoch, and at its validation
+        out = tmp_path / f"from-{step}"
+        shutil.copytree(whole, out)
+        shutil.copy(tmp_path / f"{step}.ckpt", out / "last.ckpt")
+        (out / "small.safetensors").unlink()
+        train.train_on_ratings(path, "folder", root, out, 0, out / "last.ckpt", None)
+        assert_same(out, whole)
+        # A validation that the checkpoint has seen is not made again, and none is left out.
+        steps = [event.step for event in EventAccumulator(str(out)).Reload().Scalars("validation_mae")]
+        assert (steps.count(1), steps.count(3)) == (again, 2)
 
 
 def test_a_run_shows_its_maps(unbroken: Path) -> None:
