@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 import zipfile
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -47,7 +48,9 @@ def run(
         check_checkpoint(resume, out)
     trainer = create_trainer(data, out, steps, validate_every, ema_decay, gradient_clip, keep_best)
     module.train()  # Lightning keeps the modes it finds
-    with redirect_stdout(sys.stderr):  # progress is no result
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):  # progress is no result
+        # Lightning warns of what is meant: backbones in eval mode, data that RunData, not their loader, makes resumable.
+        warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
         trainer.fit(module, datamodule=data, ckpt_path=resume)
     network = module.network
     assert isinstance(network, MIQANet)

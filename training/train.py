@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -73,7 +72,6 @@ def main(
 
     With --data on real MR slices with simulated artefacts, with --dataset and --root on images that people have rated.
     """
-    warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
     if (dataset is None) != (root is None) or (dataset is None) == (not data):
         raise typer.BadParameter("give either --data, or --dataset with --root", param_hint="--data / --dataset")
     try:

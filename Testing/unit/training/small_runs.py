@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from miqanet_core import artifacts
-from miqanet_core.model import create_model, save_weights
+from miqanet_core.model import MIQANet, create_model, save_weights
 from model.small_config import SMALL
 from mr_samples import slice_like, stack_like
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+TRAIN = REPOSITORY / "training" / "train.py"
 
 SIMULATED = {
     "model": "small",
@@ -52,11 +54,17 @@ RATED = {
 }
 
 
-def small_weights(folder: Path) -> Path:
-    """Weights of a small network with an artefact head, drawn from one seed."""
+@cache
+def small_network() -> MIQANet:
+    """A small network with an artefact head, drawn from one seed."""
     torch.manual_seed(0)
+    return create_model(replace(SMALL, artifacts=tuple(artifacts.families())))
+
+
+def small_weights(folder: Path) -> Path:
+    """The weights of :func:`small_network`, in a file."""
     path = folder / "small.safetensors"
-    save_weights(create_model(replace(SMALL, artifacts=tuple(artifacts.families()))), path, {}, torch.float32)
+    save_weights(small_network(), path, {}, torch.float32)
     return path
 
 
@@ -89,10 +97,11 @@ def rated_folder(root: Path, references: int = 3, each: int = 4) -> Path:
     return root
 
 
-def started(*arguments: str | Path, launcher: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
-    """train.py in processes of their own, with as many threads as this one has, on the CPU."""
-    command = [sys.executable, *launcher, REPOSITORY / "training" / "train.py", *arguments]
-    told = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "CUDA_VISIBLE_DEVICES": "", **environment}
+def started(*arguments: str | Path, launcher: tuple[str, ...] = (), script: Path = TRAIN) -> subprocess.Popen[str]:
+    """train.py, or another script, in processes of its own, with as many threads as this one has, on the CPU."""
+    command = [sys.executable, *launcher, script, *arguments]
+    told = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "CUDA_VISIBLE_DEVICES": ""}
+    told["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(TRAIN.parent)])
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | told)
 
 
