@@ -13,6 +13,8 @@ from miqanet_core.transforms.intensity import HIGH_PERCENTILE
 LARGEST_MATRIX = 512
 # The part of its informative lines that a reference keeps at least.
 LEAST_MATRIX = 0.5
+# How often a slice stays as the scanner made it.
+AS_IT_IS = 0.2
 # What passes for clean at most: severity of white noise and of shading, depth of the k-space filter at the band's edge.
 MOST_NOISE, MOST_SHADING, MOST_FILTER = 0.12, 0.15, 0.8
 
@@ -24,6 +26,8 @@ def another_acquisition(image: np.ndarray, rng: np.random.Generator) -> np.ndarr
     mild shading; a k-space filter; thermal noise; interpolation by zero filling. A model that has seen all of these called
     clean cannot take smoothness for quality, nor noise alone for its lack.
     """
+    if max(image.shape) <= LARGEST_MATRIX and rng.random() < AS_IT_IS:
+        return image.astype(np.float32)
     if max(image.shape) > LARGEST_MATRIX or rng.random() < 0.6:
         image = reduce_matrix(image, LEAST_MATRIX, rng)
     if rng.random() < 0.6:

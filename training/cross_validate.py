@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,10 +15,9 @@ from cross_validation import SCHEMES, cross_validate, fingerprint
 from cross_validation_report import write_report
 from learners import miqanet, ridge
 from miqanet_core.errors import InputError, ModelError
-from rated import DATASETS, read_rated, title
+from rated import Dataset, read_rated, title
+from settings import RatedSettings, parse
 from sources import read_recipe
-
-Dataset = Enum("Dataset", {name: name for name in DATASETS}, type=str)  # type: ignore[misc]
 
 
 class Splits(str, Enum):
@@ -51,11 +50,15 @@ def main(
     schemes = list(SCHEMES) if splits is Splits.BOTH else [splits.value]
     try:
         images = read_rated(dataset.value, root)
-        settings: dict[str, Any] = read_recipe(recipe)["training"] if recipe and method is Method.MIQANET else {}
-        made_with = {"data": title(dataset.value, root), **fingerprint(images, method.value, settings)}
-        learn = ridge(images) if method is Method.RIDGE else miqanet(settings, workers)
+        data = title(dataset.value, root)
+        if recipe is not None and method is Method.MIQANET:
+            settings = parse(RatedSettings, recipe, read_recipe(recipe, with_sources=False)["training"])
+            told, learn = settings.model_dump(), miqanet(settings, workers, data)
+        else:
+            told, learn = {}, ridge(images)
+        made_with = {"data": data, **fingerprint(images, method.value, told)}
         finished = cross_validate(images, schemes, learn, made_with, out, lambda line: typer.echo(line, err=True))
-        typer.echo(write_report(made_with["data"], method.value, made_with, finished, out))
+        typer.echo(write_report(data, method.value, made_with, finished, out))
     except (InputError, ModelError) as error:
         raise SystemExit(f"error: {error}") from None
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from miqanet_core.errors import InputError
 from miqanet_core.scorer import Scorer
 from miqanet_core.series import MRSeries
 from rated import RatedImage, read_image
+from settings import RatedSettings
 
 
 def ridge(images: list[RatedImage]) -> Learn:
@@ -35,17 +35,18 @@ def ridge(images: list[RatedImage]) -> Learn:
     return learn
 
 
-def miqanet(settings: dict[str, Any], workers: int) -> Learn:
+def miqanet(settings: RatedSettings, workers: int, data_title: str) -> Learn:
     """A network trained by a recipe's ``settings``; the checkpoint is the one that orders the validation images best.
 
-    ``workers``: processes that load images. A split that was interrupted goes on from its last checkpoint.
+    ``workers``: processes that load images. ``data_title``: what the weights say they learned from. A split that was
+    interrupted goes on from its last checkpoint.
     """
 
     def learn(train: list[RatedImage], validation: list[RatedImage], out: Path) -> Predict:
-        from rated_training import train_rated
+        from rated_training import train_rated  # Lightning takes seconds to load, and the ridge does without
 
         last = out / "last.ckpt"
-        weights = train_rated(settings, train, validation, out, workers, last if last.exists() else None)
+        weights = train_rated(settings, train, validation, out, workers, last if last.exists() else None, data_title)
         scorer = Scorer(weights)
 
         def predict(images: list[RatedImage]) -> np.ndarray:

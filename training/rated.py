@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from miqanet_core.readers.faults import check_size, faults_of, to_grey
 from miqanet_core.readers.kinds import ENDINGS, ending
 
 DATASETS = ("rad-iqmri", "kadid10k", "koniq10k", "pipal", "folder")
+Dataset = Enum("Dataset", {name: name for name in DATASETS}, type=str)  # type: ignore[misc]
 # Images and references of the sets as published; a folder of one's own has as many as it likes.
 COUNTS = {"rad-iqmri": (112, 8), "kadid10k": (10125, 81), "koniq10k": (10073, 10073), "pipal": (23200, 200)}
 TITLES = {"rad-iqmri": "RAD-IQMRI", "kadid10k": "KADID-10k", "koniq10k": "KonIQ-10k", "pipal": "PIPAL"}

@@ -49,29 +49,25 @@ class Reference:
     series: str = ""
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
-    """A recipe: TOML with the tables ``training`` and ``source``. InputError when it cannot be read or lacks one.
+def read_recipe(path: Path, with_sources: bool = True) -> dict[str, Any]:
+    """A recipe: TOML with the tables ``training`` and, unless it trains on rated images, ``source``.
 
-    ``extends`` names another recipe beside it: entries of ``training`` that this one leaves out, and the sources if it has
-    none, are taken from there.
+    In place of ``source``, ``sources_from`` names another recipe in the same folder: what is split by subject is split once.
+    InputError when it cannot be read or lacks one. What ``training`` holds is checked by :func:`settings.parse`.
     """
-    recipe = _read_toml(path)
-    if "extends" in recipe:
-        base = _read_toml(path.parent / str(recipe["extends"]))
-        if "extends" in base:
-            raise InputError(path, f"extends {recipe['extends']}, which itself extends another", "name that other one")
-        recipe = {**base, **recipe, "training": {**base.get("training", {}), **recipe.get("training", {})}}
-    for table in ("training", "source"):
-        if table not in recipe:
-            raise InputError(path, f"has no [{table}]", "compare it with training/recipes/miqanet_tiny.toml")
+    recipe = _tables(path)
+    other = path.parent / str(recipe["sources_from"]) if "sources_from" in recipe else path
+    for file, table, kind in ((path, "training", dict), (other, "source", list)):
+        if (table == "training" or with_sources) and not isinstance(_tables(file).get(table), kind):
+            raise InputError(file, f"has no [{table}]", "compare it with training/recipes/miqanet_tiny.toml")
     try:
-        recipe["source"] = [Source(**entry) for entry in recipe["source"]]
+        recipe["source"] = [Source(**entry) for entry in _tables(other).get("source", [])]
     except TypeError as error:
-        raise InputError(path, f"has a [[source]] with a wrong field ({error})", "compare with the other sources") from None
+        raise InputError(other, f"has a [[source]] with a wrong field ({error})", "compare with the other sources") from None
     return recipe
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _tables(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
