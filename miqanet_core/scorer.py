@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from miqanet_core.baseline import Baseline
+from miqanet_core.domain import Domain, unlike_by_facts
 from miqanet_core.errors import ModelError
 from miqanet_core.findings import ArtifactReader, Findings
 from miqanet_core.model import NetworkOutput, fold_batch_norm, load_model
@@ -28,8 +29,6 @@ Progress = Callable[[int, float | None], None]
 # batches gain nothing.
 _BYTES_PER_PIXEL = 4096
 _CPU_BATCH = 8
-# Modalities the network was made for; "" is a format that does not say, and gets the benefit of the doubt.
-_ASSESSED = ("MR", "")
 
 
 def choose_device(device: str) -> torch.device:
@@ -139,6 +138,7 @@ class Scorer:
         self._baseline = baseline
         self._reader = ArtifactReader.from_extras(loaded.config.artifacts, loaded.extras)
         self._interval = ScoreInterval.from_extras(loaded.extras)
+        self._domain = Domain.from_extras(loaded.extras)
         # Channels last is how a CPU's and a tensor core's convolutions read fastest.
         self._network = fold_batch_norm(loaded.network).to(self._device).to(memory_format=torch.channels_last)
         self._tile = loaded.config.tile_size
@@ -147,19 +147,23 @@ class Scorer:
         self._batch_size = batch_size or self._fitting_batch()
 
     def score(self, series: MRSeries, progress: Progress | None = None) -> SeriesQuality:
-        """The quality of ``series``; ``progress`` is told of each slice in order, and what it raises stops the scoring."""
+        """The quality of ``series``; ``progress`` is told of each slice in order, and what it raises stops the scoring.
+
+        A series that is unlike the MR the model knows has no score, though ``progress`` was told its slices': whether it is
+        unlike is a matter of all of them.
+        """
         facts = {
             "description": series.description,
             "modality": series.modality,
             "size": list(series.size),
             "notes": list(series.notes),
         }
-        refusal = None
-        if series.modality not in _ASSESSED:
-            refusal = f"The modality is {series.modality}; this model judges MR only."
-            slices = [ScoredSlice(None, _unscored(image)) for image in series.voxels]
-        else:
-            slices = self.slices(series.voxels, progress)
+        in_domain, refusal = None, unlike_by_facts(series)
+        slices = [] if refusal else self.slices(series.voxels, progress)
+        if self._domain is not None and any(s.output for s in slices):
+            in_domain, refusal = self._domain.judge([s.output.features.numpy() for s in slices if s.output])
+        if refusal:
+            in_domain, slices = False, [ScoredSlice(None, _unscored(image)) for image in series.voxels]
         normal = None if self._baseline is None or refusal else self._baseline.normal_of(series)
         judgement = self._policy.judge([s.score for s in slices], refusal, normal)
         findings = [self._findings(s) for s in slices]
@@ -171,6 +175,7 @@ class Scorer:
             flagged=judgement.flagged,
             reasons=judgement.reasons,
             slices=tuple(SliceQuality(i, slices[i].score, judgement.slice_flags[i], *findings[i]) for i in range(len(slices))),
+            in_domain=in_domain,
             interval=None if judgement.score is None or self._interval is None else self._interval.around(judgement.score),
             normal=normal,
             map=np.stack([s.map for s in slices]),

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+# The note that every reader of colour images leaves.
+COLOUR_NOTE = "colour was turned to grey"
+
 
 @dataclass(frozen=True)
 class Geometry:

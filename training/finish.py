@@ -1,4 +1,4 @@
-"""Fit what stands on a trained network to subjects it never saw: the artefacts' probabilities, the score's interval.
+"""Fit what stands on a trained network: the artefacts' probabilities, the score's interval, the in-domain check.
 
 ``python training/finish.py --recipe FILE --data DIR --model WEIGHTS --out WEIGHTS``
 """
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from figures import LEVEL, fit_reader, series_scores
+from fit_domain import fit_domain
 from held_out import climb
 from miqanet_core import uncertainty
 from miqanet_core.errors import InputError, ModelError
@@ -20,7 +21,7 @@ from sources import read_recipe, references
 
 
 def finish(model: Path, recipe_file: Path, data: list[Path], slices: int, out: Path) -> None:
-    """Write ``model`` to ``out`` with its interval and, where it has an artefact head, the probabilities."""
+    """Write ``model`` to ``out`` with its interval, its in-domain check and, if it has an artefact head, the probabilities."""
     recipe = read_recipe(recipe_file)
     loaded = load_model(model)
     unseen = [s for s in recipe["source"] if s.split != "train"]
@@ -28,6 +29,7 @@ def finish(model: Path, recipe_file: Path, data: list[Path], slices: int, out: P
     extras = {**loaded.extras, **uncertainty.fit(*series_scores(ladders), LEVEL).to_extras()}
     if loaded.config.artifacts:
         extras |= fit_reader(ladders, loaded.config.artifacts).to_extras()
+    extras |= fit_domain(loaded, recipe["source"], data).to_extras()
     save_weights(loaded.network, out, loaded.metadata, extras=extras)
 
 
@@ -38,7 +40,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the finished weights go.")],
     slices: Annotated[int, typer.Option(help="Clean slices taken of each held-out series.")] = 2,
 ) -> None:
-    """Fit the artefacts' probabilities and the interval of the score on held-out subjects, and add them to the weights."""
+    """Fit the artefacts' probabilities, the interval of the score and the in-domain check, and add them to the weights."""
     try:
         finish(model, recipe, data, slices, out)
     except (InputError, ModelError) as error:

@@ -15,8 +15,8 @@ from miqanet_core.errors import InputError
 from miqanet_core.readers.dicom_frames import Frame
 from miqanet_core.readers.dicom_values import numbers, text, value, whole
 from miqanet_core.readers.faults import EXPORT_AGAIN, check_claim, faults_of, to_grey
+from miqanet_core.series import COLOUR_NOTE
 
-COLOUR_NOTE = "colour was turned to grey"
 INVERTED_NOTE = "MONOCHROME1 was inverted, so that high values are bright"
 UNCOMPRESSED = "export it again, uncompressed"
 _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from miqanet_core.errors import InputError
 from miqanet_core.readers.faults import check_size, faults_of, to_grey
-from miqanet_core.series import MRSeries
+from miqanet_core.series import COLOUR_NOTE, MRSeries
 
 SAVE_AGAIN = "save or copy it again"
 
@@ -52,4 +52,4 @@ def _one_channel(image: Image.Image) -> tuple[np.ndarray, list[str]]:
     notes = ["transparency was left out"] if np.ptp(pixels[..., 3]) > 0 else []
     if np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 0], pixels[..., 2]):
         return pixels[..., 0].astype(np.float32), notes
-    return to_grey(pixels), [*notes, "colour was turned to grey"]
+    return to_grey(pixels), [*notes, COLOUR_NOTE]
