@@ -77,11 +77,6 @@ def tile_features(network: MIQANet, images: Sequence[np.ndarray]) -> list[np.nda
     return np.split(np.concatenate(found), np.cumsum([len(some) for some in cut])[:-1])
 
 
-def clean_slices(source: Source, folders: list[Path]) -> list[Reference]:
-    """Clean slices of one source."""
-    return references([source], folders, SLICES)
-
-
 def spoiled(reference: Reference) -> list[tuple[str, float, np.ndarray]]:
     """A slice with every artefact at a middle and at the highest severity."""
     plan = product(artifacts.names(), SEVERITIES)
@@ -93,7 +88,7 @@ def mr_samples(network: MIQANet, sources: Iterable[Source], folders: list[Path],
     samples = []
     rng = np.random.default_rng(SEED)
     for source in track(list(sources), "features of MR"):
-        clean = clean_slices(source, folders)
+        clean = references([source], folders, SLICES)
         images = [reference.image for reference in clean]
         labels: list[tuple[str, float]] = [("", 0.0)] * len(images)
         if acquisitions:
@@ -111,7 +106,7 @@ def mr_samples(network: MIQANet, sources: Iterable[Source], folders: list[Path],
 
 def not_mr_samples(network: MIQANet, images: Sequence[NotMR]) -> list[Sample]:
     """Images that are no MR, as if their format said nothing of the modality."""
-    features = tile_features(network, [each.image for each in track(images, "features of what is no MR")])
+    features = [tile_features(network, [each.image])[0] for each in track(images, "features of what is no MR")]
     return [
         Sample(own, False, each.kind, each.origin, refused=unlike_by_facts(as_series(each)) is not None)
         for each, own in zip(images, features, strict=True)
