@@ -31,7 +31,7 @@ COMPONENTS = 128
 # Of the kernel regression: how little one tile may say.
 RIDGE = 0.3
 # The limit leaves this share of clean slices inside, of people whom the fit had not seen, each person counting the same.
-INSIDE = 0.95
+INSIDE = 0.98
 # Slices of each series that are taken clean, and those of them that are spoiled; tiles of each slice.
 SLICES, SPOILED, TILES = 6, 1, 3
 SEVERITIES = (0.5, 1.0)
@@ -63,7 +63,8 @@ def tile_features(network: MIQANet, images: Sequence[np.ndarray]) -> list[np.nda
     """The network's features of at most TILES tiles of each slice, (tiles, F): only the transformer runs."""
     cut: list[list[np.ndarray]] = []
     for image in images:
-        grid = TileGrid(*image.shape, network.config.tile_size, network.config.tile_size // network.global_branch.grid)
+        rows, columns = image.shape
+        grid = TileGrid(rows, columns, network.config.tile_size, network.config.tile_size // network.global_branch.grid)
         starts, padded = grid.with_anatomy(image), grid.pad(normalise(image[None])[0])
         chosen = np.unique(np.linspace(0, len(starts) - 1, min(TILES, len(starts))).round().astype(int))
         cut.append([grid.cut(padded, starts[i]) for i in chosen])
@@ -74,11 +75,6 @@ def tile_features(network: MIQANet, images: Sequence[np.ndarray]) -> list[np.nda
         batch = torch.from_numpy(np.stack(tiles[start : start + BATCH]))
         found.append(pooled(network.global_branch(to_network(batch))).numpy())
     return np.split(np.concatenate(found), np.cumsum([len(some) for some in cut])[:-1])
-
-
-def clean_slices(source: Source, folders: list[Path]) -> list[Reference]:
-    """Clean slices of one source."""
-    return references([source], folders, SLICES)
 
 
 def spoiled(reference: Reference) -> list[tuple[str, float, np.ndarray]]:
@@ -92,7 +88,7 @@ def mr_samples(network: MIQANet, sources: Iterable[Source], folders: list[Path],
     samples = []
     rng = np.random.default_rng(SEED)
     for source in track(list(sources), "features of MR"):
-        clean = clean_slices(source, folders)
+        clean = references([source], folders, SLICES)
         images = [reference.image for reference in clean]
         labels: list[tuple[str, float]] = [("", 0.0)] * len(images)
         if acquisitions:
@@ -110,7 +106,7 @@ def mr_samples(network: MIQANet, sources: Iterable[Source], folders: list[Path],
 
 def not_mr_samples(network: MIQANet, images: Sequence[NotMR]) -> list[Sample]:
     """Images that are no MR, as if their format said nothing of the modality."""
-    features = tile_features(network, [each.image for each in track(images, "features of what is no MR")])
+    features = [tile_features(network, [each.image])[0] for each in track(images, "features of what is no MR")]
     return [
         Sample(own, False, each.kind, each.origin, refused=unlike_by_facts(as_series(each)) is not None)
         for each, own in zip(images, features, strict=True)

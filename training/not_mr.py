@@ -7,7 +7,7 @@ They come from packages that are installed (scikit-image, scikit-learn, matplotl
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +27,7 @@ from not_mr_made import MAKERS, Images
 # Where fetch_packages.py puts what is no MR, inside a data folder.
 FOLDER = "not_mr"
 
-PHOTOGRAPHS = {
+PHOTOGRAPHS: Mapping[str, tuple[str, ...]] = {
     "skimage": (
         "data/astronaut.png",
         "data/camera.png",
@@ -44,13 +44,15 @@ PHOTOGRAPHS = {
     "matplotlib": ("mpl-data/sample_data/grace_hopper.jpg",),
     "sporco": ("barbara.png", "kodim23.png", "monarch.png", "sail.png", "tulips.png"),
 }
-TEXTURES = {"skimage": ("data/brick.png", "data/grass.png", "data/gravel.png")}
-MICROSCOPY = {"skimage": ("data/ihc.png", "data/cell.png", "data/retina.jpg", "data/microaneurysms.png")}
-GRAPHICS = {
+TEXTURES: Mapping[str, tuple[str, ...]] = {"skimage": ("data/brick.png", "data/grass.png", "data/gravel.png")}
+MICROSCOPY: Mapping[str, tuple[str, ...]] = {
+    "skimage": ("data/ihc.png", "data/cell.png", "data/retina.jpg", "data/microaneurysms.png")
+}
+GRAPHICS: Mapping[str, tuple[str, ...]] = {
     "skimage": ("data/page.png", "data/text.png", "data/logo.png", "data/color.png", "data/horse.png"),
     "matplotlib": ("mpl-data/sample_data/Minduka_Present_Blue_Pack.png", "mpl-data/sample_data/logo2.png"),
 }
-CT = {
+CT: Mapping[str, tuple[str, ...]] = {
     "pydicom": ("CT_small.dcm", "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm"),
     "pydicom-data": ("explicit_VR-UN.dcm", "bad_sequence.dcm", "eCT_Supplemental.dcm"),
     "pyradiomics": ("lung1_image.nrrd", "lung2_image.nrrd"),
@@ -58,8 +60,8 @@ CT = {
 # Hounsfield units that a radiologist shows: everything, soft tissue, lung, bone.
 CT_WINDOWS = ((-1024.0, 3071.0), (-160.0, 240.0), (-1350.0, 150.0), (-450.0, 1050.0))
 CT_SLICES = 6
-RADIOGRAPHS = {"pydicom-data": ("RG1_UNCR.dcm", "RG3_UNCR.dcm")}
-ULTRASOUND = {
+RADIOGRAPHS: Mapping[str, tuple[str, ...]] = {"pydicom-data": ("RG1_UNCR.dcm", "RG3_UNCR.dcm")}
+ULTRASOUND: Mapping[str, tuple[str, ...]] = {
     "pydicom": ("examples_palette.dcm", "examples_rgb_color.dcm", "examples_ybr_color.dcm", "examples_jpeg2k.dcm"),
     "pydicom-data": (
         "JPGLosslessP14SV1_1s_1f_8b.dcm",
@@ -69,8 +71,8 @@ ULTRASOUND = {
         "color3d_jpeg_baseline.dcm",
     ),
 }
-NUCLEAR_MEDICINE = {"pydicom": ("JPEG2000.dcm", "JPGExtended.dcm")}
-LABELS = {
+NUCLEAR_MEDICINE: Mapping[str, tuple[str, ...]] = {"pydicom": ("JPEG2000.dcm", "JPGExtended.dcm")}
+LABELS: Mapping[str, tuple[str, ...]] = {
     "mricron-data": ("aal.nii.gz", "brodmann.nii.gz", "HarvardOxford-cort-maxprob-thr0-1mm.nii.gz", "natbrainlab.nii.gz"),
     "pyradiomics": ("brain1_label.nrrd", "lung1_label.nrrd"),
 }
@@ -97,7 +99,7 @@ class Shelf:
     def __init__(self, folders: list[Path]) -> None:
         self.folders, self.missing = folders, list[str]()
 
-    def files(self, wanted: dict[str, tuple[str, ...]]) -> Iterator[Path]:
+    def files(self, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[Path]:
         """The files of each package, as fetched or as installed."""
         for package, names in wanted.items():
             for name in names:
@@ -161,7 +163,7 @@ def three_sizes(origin: str, image: np.ndarray, colour: bool) -> Images:
         yield origin, part, colour
 
 
-def pictures(wanted: dict[str, tuple[str, ...]]) -> Callable[[Shelf], Images]:
+def pictures(wanted: Mapping[str, tuple[str, ...]]) -> Callable[[Shelf], Images]:
     """Pictures of some packages, each in three sizes."""
 
     def collect(shelf: Shelf) -> Images:
@@ -196,7 +198,7 @@ def ct(shelf: Shelf) -> Images:
                 yield path.name, np.clip(image, low, high), False
 
 
-def scans(wanted: dict[str, tuple[str, ...]]) -> Callable[[Shelf], Images]:
+def scans(wanted: Mapping[str, tuple[str, ...]]) -> Callable[[Shelf], Images]:
     """Images of other modalities, in three sizes."""
 
     def collect(shelf: Shelf) -> Images:

@@ -60,6 +60,7 @@ def test_survives_the_weights_file(domain: Domain) -> None:
     assert again is not None
     features = made_up(40, True, "x")[0].features
     assert np.allclose(again.distances(features), domain.distances(features), atol=0.02)
+    assert again.judge([features]) == (True, None)
     assert Domain.from_extras({}) is None
 
 
