@@ -80,7 +80,7 @@ class Domain:
         return {f"domain.{name}": torch.from_numpy(np.array(getattr(self, name), kind)) for name, kind in kinds.items()}
 
     def distances(self, features: np.ndarray) -> np.ndarray:
-        """Of tiles: features (B, F) -> distances (B,), about 0.3 on MR and 1.5 or more on what is plainly none."""
+        """Of tiles: features (B, F) -> distances (B,): 0.3 to 1.2 on most MR, about 2 on what is none."""
         x = self.components(features)
         squared = (x**2).sum(1)[:, None] + (self.anchors**2).sum(1) - 2 * x @ self.anchors.T
         likeness = np.exp(-GAMMA * squared) @ self.weights
