@@ -25,32 +25,20 @@ from exports import bundle, tile_network
 from exports.equality import check_scores
 from miqanet_core import Scorer, read_all_series
 from miqanet_core.errors import InputError, ModelError
-from miqanet_core.model import MIQANet, NetworkConfig, create_model, fold_batch_norm, load_model, save_weights
+from miqanet_core.model import MIQANet, create_model, fold_batch_norm, load_model, save_weights
+from model import small_config
 from mr_samples import slice_like
 
 ROOT = Path(__file__).parents[3]
 
-# Every part of a network, an artefact head too, in a size that exports in seconds; a name that MONAI would run if it could.
-SMALL = NetworkConfig(
+# An artefact head too, fewer parts for a quick export, and a name that MONAI would run if it could.
+SMALL = replace(
+    small_config.SMALL,
     name="$__import__('os').abort()",
-    tile_size=64,
-    global_backbone="vit_tiny_patch16_224",
-    global_patch_size=8,
-    global_blocks=(0, 1),
-    local_backbone="resnet10t",
     local_levels=(1,),
-    local_stem_pool=True,
-    attention_blocks=1,
     reduce_before_attention=True,
     released_reshape=False,
-    stage_widths=(16, 8),
     stage_layers=1,
-    layer_blocks=2,
-    window=4,
-    heads=4,
-    mlp_hidden=(16, 16),
-    fusion="adaptive_sum",
-    score_activation="sigmoid",
     artifacts=("ghosting", "motion"),
 )
 
