@@ -231,6 +231,10 @@ def test_interval_and_doubts_are_shown_wherever_the_score_is():
         "whether there is: blur",
     ):
         assert expected in text
+    both = Page(render_html([Scored(series, quality), Scored(series, quality)], POLICY)).text
+    assert both.count("61.0 to 88.2 in 90 % of cases") == 4  # on the card at the top and in the section of each series
+    index = Page(render_index([{"quality": quality, "files": {"report": "one.html"}}])).text
+    assert "61.0 to 88.2 in 90 % of cases" in index
     first, last = csv.DictReader(io.StringIO(to_csv([quality])))
     assert (first["series_score_low"], first["artifact_wrap_around"], first["artifact_blur"]) == ("61.0400", "0.3100", "")
     assert (last["artifact_wrap_around"], last["artifact_blur"]) == ("", "unclear")
