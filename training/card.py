@@ -22,6 +22,7 @@ from fit_domain import domain_figures
 from held_out import PLAIN, SEVERITIES, Ladder, climb, rungs
 from miqanet_core import artifacts
 from miqanet_core.errors import InputError, ModelError
+from miqanet_core.metrics.no_reference.brisque import published_brisque
 from miqanet_core.model import load_model
 from miqanet_core.scorer import Scorer
 from simulated import SimulatedTiles
@@ -83,6 +84,7 @@ def comparison_figures(ladders: Sequence[Ladder], recipe: dict[str, Any], data: 
 
 def evaluate(model: str, recipe: dict[str, Any], data: list[Path], slices: int) -> dict[str, Any]:
     """All figures of the model card."""
+    published_brisque()  # raises when its package is missing: better now than after a quarter of an hour
     loaded = load_model(model)
     seed, scorer, names = recipe["training"]["seed"], Scorer(model), loaded.config.artifacts
     ladders = climb(scorer, held_out(recipe, data, slices, ("test", "validation")))
