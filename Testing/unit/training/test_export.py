@@ -22,10 +22,11 @@ from torch import nn
 
 import export
 from exports import bundle, tile_network
-from exports.equality import check_scores
+from exports.equality import check_scores, check_slices
 from miqanet_core import Scorer, read_all_series
 from miqanet_core.errors import InputError, ModelError
 from miqanet_core.model import MIQANet, create_model, fold_batch_norm, load_model, save_weights
+from miqanet_core.series import MRSeries
 from model import small_config
 from mr_samples import slice_like
 
@@ -285,3 +286,8 @@ def test_the_command_leaves_with_status_1(tmp_path: Path) -> None:
     done = python(str(ROOT / "training" / "export.py"), "--format", "tflite", "--out", "net", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == "error: no format is called 'tflite'; use bundle, onnx, torch\n"
+
+
+def test_the_shipped_weights_assess_the_slices_that_exports_are_checked_on() -> None:
+    quality = Scorer(device="cpu").score(MRSeries(check_slices(), None, "check", "MR"))
+    assert all(s.score is not None for s in quality.slices)
