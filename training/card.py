@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 import physics
 from baselines import ridge
 from comparison import compare
-from figures import artifact_figures, by, interval_figures, ladder_figures, subject_of
+from figures import artifact_figures, by, by_series, interval_figures, ladder_figures, subject_of
 from fit_domain import domain_figures
 from held_out import PLAIN, SEVERITIES, Ladder, climb, rungs
 from miqanet_core import artifacts
@@ -39,10 +39,7 @@ def held_out(recipe: dict[str, Any], data: list[Path], slices: int, splits: Sequ
 
 def one_a_series(ladders: Sequence[Ladder]) -> list[Ladder]:
     """The middle ladder of each series: what costs much is measured on these."""
-    groups: dict[tuple[str, str], list[Ladder]] = {}
-    for each in ladders:
-        groups.setdefault((each.reference.source.path, each.reference.series), []).append(each)
-    return [some[len(some) // 2] for some in groups.values()]
+    return [some[len(some) // 2] for some in by_series(ladders)]
 
 
 def ridge_ladders(

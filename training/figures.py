@@ -56,6 +56,14 @@ def by(ladders: Sequence[Ladder], key: Callable[[Source], str]) -> dict[str, lis
     return groups
 
 
+def by_series(ladders: Sequence[Ladder]) -> list[list[Ladder]]:
+    """The ladders of each series together."""
+    groups: dict[tuple[str, str], list[Ladder]] = {}
+    for each in ladders:
+        groups.setdefault((each.reference.source.path, each.reference.series), []).append(each)
+    return list(groups.values())
+
+
 def subject_of(source: Source) -> str:
     return source.subject
 
@@ -187,11 +195,9 @@ def fit_reader(ladders: Sequence[Ladder], names: Sequence[str]) -> findings.Arti
 
 def series_scores(ladders: Sequence[Ladder]) -> tuple[np.ndarray, np.ndarray]:
     """Predicted and the teacher's scores of series (M,): one a rung of each series, the mean over its slices."""
-    groups: dict[tuple[str, str], list[Ladder]] = {}
-    for each in ladders:
-        groups.setdefault((each.reference.source.path, each.reference.series), []).append(each)
-    predicted = [np.mean([each.score for each in some], 0) for some in groups.values()]
-    truth = [np.mean([each.teacher for each in some], 0) for some in groups.values()]
+    groups = by_series(ladders)
+    predicted = [np.mean([each.score for each in some], 0) for some in groups]
+    truth = [np.mean([each.teacher for each in some], 0) for some in groups]
     return np.concatenate(predicted), np.concatenate(truth)
 
 

@@ -19,6 +19,7 @@ from miqanet_core.cli.kinds import ProgressKind
 from miqanet_core.cli.progress import Reporter, make_reporter
 from miqanet_core.cli.score import make_scorer, score_one
 from miqanet_core.cli.terminal import complain, inform
+from miqanet_core.domain import ASSESSED
 from miqanet_core.errors import InputError
 from miqanet_core.policy import Policy, format_score
 from miqanet_core.protocol import protocol_of
@@ -46,7 +47,7 @@ class _Gathered:
 
     def reason_to_leave_out(self, series: MRSeries, protocol: str | None) -> str:
         """Why a series is not to be scored; "" when it is."""
-        if series.modality not in ("MR", ""):
+        if series.modality not in ASSESSED:
             return f"modality {series.modality}"
         if protocol is None:
             return "does not say how it was acquired"
@@ -109,7 +110,7 @@ def _gather(path: Path, gathered: _Gathered, scorer: backend.SeriesScorer, repor
             finally:
                 reporter.done(number, "")
             if quality.score is None or protocol is None:
-                gathered.left_out["too little anatomy"] += 1
+                gathered.left_out["unlike known MR" if quality.in_domain is False else "too little anatomy"] += 1
                 continue
             gathered.model = quality.model
             name = f"{series.sources[0] if series.sources else path} ({series.description})"
