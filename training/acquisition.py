@@ -7,6 +7,7 @@ from scipy.interpolate import PchipInterpolator
 
 from miqanet_core import artifacts
 from miqanet_core.artifacts.kspace import informative_extent, to_image, to_kspace
+from miqanet_core.transforms.anatomy import anatomy_mask
 from miqanet_core.transforms.intensity import HIGH_PERCENTILE
 
 # Larger matrices are reduced first: their tiles would show little but one tissue.
@@ -14,7 +15,9 @@ LARGEST_MATRIX = 512
 # The part of its informative lines that a reference keeps at least.
 LEAST_MATRIX = 0.5
 # How often a slice stays as the scanner made it.
-AS_IT_IS = 0.2
+AS_IT_IS = 0.4
+# An axis may get a wider field of view when less of its outer tenth than this is anatomy.
+AIR_AT_THE_EDGE = 0.02
 # What passes for clean at most: severity of white noise and of shading, depth of the k-space filter at the band's edge.
 MOST_NOISE, MOST_SHADING, MOST_FILTER = 0.12, 0.15, 0.8
 
@@ -22,14 +25,16 @@ MOST_NOISE, MOST_SHADING, MOST_FILTER = 0.12, 0.15, 0.8
 def another_acquisition(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A slice as another protocol or scanner might have made it: float32, another matrix, not negative.
 
-    Drawn one by one: a smaller matrix, which takes away the noise and the zero-filled lines of the original; another contrast;
-    mild shading; a k-space filter; thermal noise; interpolation by zero filling. A model that has seen all of these called
-    clean cannot take smoothness for quality, nor noise alone for its lack.
+    Drawn one by one: a smaller matrix, which takes away the noise and the zero-filled lines of the original; a wider field of
+    view; another contrast; mild shading; a k-space filter; thermal noise; interpolation by zero filling. A model that has seen
+    all of these called clean cannot take smoothness for quality, nor noise alone for its lack.
     """
     if max(image.shape) <= LARGEST_MATRIX and rng.random() < AS_IT_IS:
         return image.astype(np.float32)
     if max(image.shape) > LARGEST_MATRIX or rng.random() < 0.6:
         image = reduce_matrix(image, LEAST_MATRIX, rng)
+    if rng.random() < 0.4:
+        image = wider_field_of_view(image, rng)
     if rng.random() < 0.6:
         image = another_contrast(image, rng)
     if rng.random() < 0.3:
@@ -56,6 +61,25 @@ def reduce_matrix(image: np.ndarray, least: float, rng: np.random.Generator) -> 
         start = size // 2 - keep // 2
         kspace = np.take(kspace, np.arange(start, start + keep), axis)
     return to_image(kspace)
+
+
+def wider_field_of_view(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """More air on both sides of one axis, up to twice its size but never beyond 512: ghosts may then lie beside the anatomy.
+
+    The air is drawn from what the image shows in the outer tenth of that axis. An axis whose anatomy reaches its edge stays as
+    it is: nothing tells how the anatomy goes on.
+    """
+    axis = int(rng.integers(2))
+    size = image.shape[axis]
+    edge = max(1, size // 20)
+    outer = np.r_[:edge, size - edge : size]
+    pad = max(0, int(min(size * rng.uniform(1.1, 2.0), LARGEST_MATRIX)) - size) // 2
+    if np.take(anatomy_mask(image), outer, axis).mean() > AIR_AT_THE_EDGE:
+        return image
+    air = np.take(image, outer, axis).ravel()
+    shape = list(image.shape)
+    shape[axis] = pad
+    return np.concatenate([rng.choice(air, shape), image, rng.choice(air, shape)], axis)
 
 
 def another_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -23,18 +23,19 @@ from held_out import PLAIN, SEVERITIES, Ladder, climb, rungs
 from miqanet_core import artifacts
 from miqanet_core.errors import InputError, ModelError
 from miqanet_core.metrics.no_reference.brisque import published_brisque
-from miqanet_core.model import load_model
+from miqanet_core.model import MIQANet, load_model
 from miqanet_core.scorer import Scorer
-from simulated import SimulatedTiles
-from sources import Reference, read_recipe, references
+from settings import SimulatedSettings, parse
+from simulated_training import tiles_for
+from sources import Reference, Source, read_recipe, references
 
 # Groups of tiles that the ridge learns from.
 RIDGE_GROUPS = 300
 
 
-def held_out(recipe: dict[str, Any], data: list[Path], slices: int, splits: Sequence[str]) -> list[Reference]:
-    """Clean slices of the recipe's sources of these splits, ``slices`` of each series."""
-    return references([s for s in recipe["source"] if s.split in splits], data, slices)
+def held_out(sources: Sequence[Source], data: list[Path], slices: int, splits: Sequence[str]) -> list[Reference]:
+    """Clean slices of the sources of these splits, ``slices`` of each series."""
+    return references([s for s in sources if s.split in splits], data, slices)
 
 
 def one_a_series(ladders: Sequence[Ladder]) -> list[Ladder]:
@@ -43,16 +44,20 @@ def one_a_series(ladders: Sequence[Ladder]) -> list[Ladder]:
 
 
 def ridge_ladders(
-    ladders: Sequence[Ladder], stacks: Sequence[np.ndarray], recipe: dict[str, Any], data: list[Path]
+    ladders: Sequence[Ladder],
+    stacks: Sequence[np.ndarray],
+    network: MIQANet,
+    settings: SimulatedSettings,
+    sources: Sequence[Source],
+    data: list[Path],
 ) -> list[Ladder]:
     """The same ladders, scored by the baseline: ridge on frozen features, learnt from the recipe's own training tiles."""
-    settings = recipe["training"]
-    sources = [s for s in recipe["source"] if s.split == "train"]
-    frequency = settings.get("artifacts", dict.fromkeys(artifacts.names(), 1.0))
+    learnt = [s for s in sources if s.split == "train"]
+    subjects = list(dict.fromkeys(s.subject for s in learnt))
     tiles, truth, groups = [], [], []
-    for subject in dict.fromkeys(s.subject for s in sources):
-        own = references([s for s in sources if s.subject == subject], data, settings["slices_per_series"])
-        simulated = SimulatedTiles(own, 256, 16, RIDGE_GROUPS // 12, settings["seed"], frequency)
+    for subject in subjects:
+        own = references([s for s in learnt if s.subject == subject], data, settings.slices_per_series)
+        simulated = tiles_for(network, settings, own, RIDGE_GROUPS // len(subjects), settings.seed)
         for i in range(len(simulated)):
             group = simulated[i]
             tiles += list(group["tiles"].numpy())
@@ -62,10 +67,12 @@ def ridge_ladders(
     return [replace(each, score=predict(ridge.features(list(stack)))) for each, stack in zip(ladders, stacks, strict=True)]
 
 
-def comparison_figures(ladders: Sequence[Ladder], recipe: dict[str, Any], data: list[Path], seed: int) -> dict[str, Any]:
+def comparison_figures(
+    ladders: Sequence[Ladder], network: MIQANet, settings: SimulatedSettings, sources: Sequence[Source], data: list[Path]
+) -> dict[str, Any]:
     """The model, the ridge and measures without reference on the same images: one slice of each held-out series."""
     stacks = [rungs(each.reference.image, each.seed) for each in ladders]
-    pristine = [r.image for r in held_out(recipe, data, 4, ("train",))]
+    pristine = [r.image for r in held_out(sources, data, 4, ("train",))]
     rows = compare(
         [image for stack in stacks for image in stack],
         [each.reference.source.subject for each in ladders for _ in each.score],
@@ -73,20 +80,22 @@ def comparison_figures(ladders: Sequence[Ladder], recipe: dict[str, Any], data: 
         pristine,
     )
     return {
-        "model": ladder_figures(ladders, seed),
-        "ridge": ladder_figures(ridge_ladders(ladders, stacks, recipe, data), seed),
+        "model": ladder_figures(ladders, settings.seed),
+        "ridge": ladder_figures(ridge_ladders(ladders, stacks, network, settings, sources, data), settings.seed),
         "measures": rows,
     }
 
 
-def evaluate(model: str, recipe: dict[str, Any], data: list[Path], slices: int) -> dict[str, Any]:
+def evaluate(
+    model: str, settings: SimulatedSettings, sources: Sequence[Source], data: list[Path], slices: int
+) -> dict[str, Any]:
     """All figures of the model card."""
     published_brisque()  # raises when its package is missing: better now than after a quarter of an hour
     loaded = load_model(model)
-    seed, scorer, names = recipe["training"]["seed"], Scorer(model), loaded.config.artifacts
-    ladders = climb(scorer, held_out(recipe, data, slices, ("test", "validation")))
+    seed, scorer, names = settings.seed, Scorer(model), loaded.config.artifacts
+    ladders = climb(scorer, held_out(sources, data, slices, ("test", "validation")))
     test = [each for each in ladders if each.reference.source.split == "test"]
-    learnt = {s.anatomy for s in recipe["source"] if s.split == "train"}
+    learnt = {s.anatomy for s in sources if s.split == "train"}
     unseen = [each for each in test if each.reference.source.anatomy not in learnt]
     some = one_a_series(test)
     return {
@@ -94,9 +103,9 @@ def evaluate(model: str, recipe: dict[str, Any], data: list[Path], slices: int) 
         "unseen_anatomies": ladder_figures(unseen, seed),
         "artifact_head": artifact_figures(ladders, names) if names else None,
         "interval": interval_figures(ladders),
-        "domain": domain_figures(loaded, recipe["source"], data) if "domain.limit" in loaded.extras else None,
+        "domain": domain_figures(loaded, sources, data) if "domain.limit" in loaded.extras else None,
         "held_out_subjects": len(by(ladders, subject_of)),
-        "comparison": comparison_figures(some, recipe, data, seed),
+        "comparison": comparison_figures(some, loaded.network, settings, sources, data),
         "averaging": physics.averaging(scorer),
         "lines_removed": physics.lines_removed(scorer, [each.reference for each in test]),
         "equal_energy": physics.equal_energy(scorer, [each.reference for each in some], seed),
@@ -154,8 +163,9 @@ def main(
     """Score severity ladders of every artefact on subjects the model never saw, and print how it did."""
     try:
         contents = read_recipe(recipe)
+        settings = parse(SimulatedSettings, recipe, contents["training"])
         other = read_left_out(left_out) if left_out else None  # before the long work: a wrong name should not wait
-        result = {**evaluate(model, contents, data, slices), "left_out": other}
+        result = {**evaluate(model, settings, contents["source"], data, slices), "left_out": other}
         if card:
             write_card(card, recipe, contents, model, result)
     except (InputError, ModelError) as error:

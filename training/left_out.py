@@ -17,6 +17,7 @@ from miqanet_core import artifacts
 from miqanet_core.errors import InputError, ModelError
 from miqanet_core.model import load_model
 from miqanet_core.scorer import Scorer
+from settings import SimulatedSettings, parse
 from sources import read_recipe, references
 
 
@@ -30,17 +31,17 @@ def main(
     """Judge artefacts that the training left out, on subjects that it left out too."""
     try:
         contents = read_recipe(recipe)
-        seed, drawn = contents["training"]["seed"], contents["training"].get("artifacts", artifacts.names())
-        unseen = [name for name in artifacts.names() if name not in drawn]
+        settings = parse(SimulatedSettings, recipe, contents["training"])
+        unseen = [name for name in artifacts.names() if not settings.artifacts.get(name)]
         if not unseen:
             raise InputError(recipe, "leaves no artefact out", "list only some under [training.artifacts]")
         loaded = load_model(model)
         if loaded.metadata.get("recipe") != recipe.name:
             raise InputError(model, f"was not trained by {recipe.name}", f"train it: train.py --recipe {recipe}")
         test = references([s for s in contents["source"] if s.split == "test"], data, slices)
-        found = left_out_figures(climb(Scorer(model), test), unseen, seed)
+        found = left_out_figures(climb(Scorer(model), test), unseen, settings.seed)
     except (InputError, ModelError) as error:
         raise SystemExit(f"error: {error}") from None
-    document = {"recipe": recipe.name, "weights_sha256": loaded.identity.weights_sha256, "steps": contents["training"]["steps"]}
+    document = {"recipe": recipe.name, "weights_sha256": loaded.identity.weights_sha256, "steps": settings.steps}
     out.write_text(json.dumps({**document, "artifacts": found}, indent=2), encoding="utf-8")
     print(out)

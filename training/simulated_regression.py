@@ -15,6 +15,9 @@ from settings import SimulatedSettings
 from simulated import GROUP
 from validation import agreement, everyone, inside_score, report
 
+# A family of artefacts is in about one tile of eight: its presence counts as much more than its absence.
+RARITY = 7.0
+
 
 class QualityRegression(L.LightningModule):
     """Regression on the teacher's score and map, and on the differences within each group of tiles.
@@ -58,9 +61,11 @@ class QualityRegression(L.LightningModule):
         parts = {"absolute": absolute, "local": local, "within": within, "order": order}
         if self.network.artifact_head is not None:
             present = (batch["severity"] > 0).float()
-            named = F.binary_cross_entropy_with_logits(output.presence, present)
-            severe = F.smooth_l1_loss(output.severity, batch["severity"], beta=0.1)
-            loss = loss + 0.1 * named + 0.5 * severe
+            named = F.binary_cross_entropy_with_logits(output.presence, present, pos_weight=present.new_tensor(RARITY))
+            # How severe is asked only of what is there: of the many that are not, 0 would be the whole lesson.
+            severe = (F.smooth_l1_loss(output.severity, batch["severity"], beta=0.1, reduction="none") * present).sum()
+            severe = severe / present.sum().clamp_min(1)
+            loss = loss + 0.3 * named + 0.5 * severe
             parts |= {"named": named, "severe": severe}
         self.log("loss", loss, prog_bar=True)
         self.log_dict(parts)

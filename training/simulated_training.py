@@ -6,12 +6,13 @@ from pathlib import Path
 
 import lightning as L
 
+from miqanet_core.model import MIQANet
 from run_data import RunData
 from running import run
 from settings import SimulatedSettings
 from simulated import SimulatedTiles, collate
 from simulated_regression import QualityRegression
-from sources import Source, references
+from sources import Reference, Source, references
 from starting import starting_network
 
 
@@ -30,14 +31,9 @@ def train_simulated(
     }
     L.seed_everything(settings.seed, verbose=False)
     network = starting_network(settings)
-    tile, patch = network.config.tile_size, network.config.tile_size // network.global_branch.grid
     groups = settings.groups_per_batch
-
-    def tiles(split: str, length: int, seed: int) -> SimulatedTiles:
-        return SimulatedTiles(slices[split], tile, patch, length, seed, settings.artifacts)
-
-    training = tiles("train", settings.steps * settings.accumulate * groups, settings.seed)
-    validation = tiles("validation", settings.validation_groups, settings.seed + 1)
+    training = tiles_for(network, settings, slices["train"], settings.steps * settings.accumulate * groups, settings.seed)
+    validation = tiles_for(network, settings, slices["validation"], settings.validation_groups, settings.seed + 1)
     data = RunData(settings, training, validation, groups, workers, collate)
     return run(
         QualityRegression(network, settings),
@@ -51,3 +47,9 @@ def train_simulated(
         keep_best=False,
         about={},
     )
+
+
+def tiles_for(network: MIQANet, settings: SimulatedSettings, slices: list[Reference], groups: int, seed: int) -> SimulatedTiles:
+    """Groups of tiles of these slices, of the size that ``network`` takes, spoiled as the recipe says."""
+    tile = network.config.tile_size
+    return SimulatedTiles(slices, tile, tile // network.global_branch.grid, groups, seed, settings.artifacts)

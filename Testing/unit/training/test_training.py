@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from acquisition import another_acquisition, another_contrast, filtered, reduce_matrix, zero_filled
+from acquisition import another_acquisition, another_contrast, filtered, reduce_matrix, wider_field_of_view, zero_filled
 from miqanet_core import Scorer, artifacts
 from miqanet_core.errors import InputError
 from miqanet_core.model import load_model
@@ -95,6 +95,25 @@ def test_another_acquisition_is_a_picture_of_its_own() -> None:
         assert np.isfinite(made).all()
         assert made.min() >= 0
         assert max(made.shape) <= 512
+
+
+def test_a_wider_field_of_view_adds_air_around_the_anatomy() -> None:
+    image = np.pad(slice_like(96, 96), 32)
+    for seed in range(6):
+        wide = wider_field_of_view(image, np.random.default_rng(seed))
+        assert wide.size > image.size
+        assert max(wide.shape) <= 2 * 160
+        (rows, columns), more = wide.shape, [(w - side) // 2 for w, side in zip(wide.shape, image.shape, strict=True)]
+        inner = wide[more[0] : rows - more[0], more[1] : columns - more[1]]
+        assert np.array_equal(inner, image)
+        assert wide.sum() == pytest.approx(image.sum())
+
+
+def test_the_field_of_view_stays_where_the_anatomy_goes_on() -> None:
+    image = np.pad(slice_like(192, 96)[48:144], ((0, 0), (32, 32)))  # the upper and lower part of the anatomy are cut off
+    made = [wider_field_of_view(image, np.random.default_rng(seed)).shape for seed in range(8)]
+    assert {rows for rows, _ in made} == {96}
+    assert max(columns for _, columns in made) > 160
 
 
 def test_zero_filling_and_filtering_keep_the_anatomy() -> None:
