@@ -167,7 +167,7 @@ def review(
 ) -> None:
     """Look at series in a window: score them, see where quality is lost, step through the worst slices.
 
-    Keys: arrows and wheel step, N and P go to the next and previous worst slice, M hides the map, dragging sets window and level.
+    Arrows and wheel step, N and P go to the next and previous worst slice, M hides the map. Dragging sets window and level.
 
     Needs a display, and Qt: pip install 'miqanet_core[review]'
     """

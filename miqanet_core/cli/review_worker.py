@@ -1,7 +1,7 @@
 """The processes behind the review window: ``read FOLDER FIRST PATH...`` and ``score FOLDER RESULTS NUMBER...``.
 
-They tell the window what they do as ``miqanet score --progress jsonl`` does, with two events more: ``reading`` (done, total) and
-``series`` (series: the number under which it lies in the folder).
+They tell the window what they do as ``miqanet score --progress jsonl`` does, with two events more: ``reading`` (done, total)
+and ``series`` (series: the number under which it lies in the folder).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read(folder: Path, first: int, paths: list[Path]) -> None:
 
 @guarded
 def score(folder: Path, results: Path, numbers: list[int], options: argparse.Namespace) -> None:
-    """Score series of the folder, one after another; each gets a folder below ``results`` with its report, JSON, CSV and map."""
+    """Score series of the folder, one after another; each gets a folder below ``results``: report, JSON, CSV and map."""
     with JsonLines() as reporter:
         policy = load_policy(options.policy)
         scorer = make_scorer(options.model, options.device, options.precision, policy, load_baseline(options.baseline))

@@ -66,9 +66,9 @@ class CurveView(QWidget):
         self.setToolTip(self._describe(index))
 
     def _describe(self, index: int) -> str:
-        where = [] if self._curve is None else np.flatnonzero(self._curve.numbers == index + 1)
-        if self._curve is None or not len(where):
+        if self._curve is None or index + 1 not in self._curve.numbers:
             return f"Slice {index + 1}"
+        where = np.flatnonzero(self._curve.numbers == index + 1)
         score = float(self._curve.scores[where[0]])
         if np.isnan(score):
             return f"Slice {index + 1}: not scored"
@@ -101,7 +101,9 @@ class CurveView(QWidget):
         for number in slice_ticks(self._slices):
             x = self.place_of(number - 1, 0).x()
             painter.drawText(QRectF(x - 20, area.bottom() + 3, 40, 14), Qt.AlignmentFlag.AlignCenter, str(number))
-        painter.drawText(QRectF(area.left(), area.bottom() + 18, area.width(), 16), Qt.AlignmentFlag.AlignCenter, "slice number")
+        painter.drawText(
+            QRectF(area.left(), area.bottom() + 18, area.width(), 16), Qt.AlignmentFlag.AlignCenter, "slice number"
+        )
 
     def _draw_thresholds(self, painter: QPainter, curve: ScoreCurve) -> None:
         area, label = self._area(), 0.0
@@ -116,8 +118,9 @@ class CurveView(QWidget):
             painter.drawText(QRectF(area.right() + 8, label - 8, _RIGHT - 8, 16), place, line.text)
 
     def _draw_scores(self, painter: QPainter, curve: ScoreCurve) -> None:
-        points = [self.place_of(int(number) - 1, float(np.nan_to_num(score))) for number, score in zip(curve.numbers, curve.scores, strict=True)]  # fmt: skip
         known = ~np.isnan(curve.scores)
+        places = zip(curve.numbers - 1, np.nan_to_num(curve.scores), strict=True)
+        points = [self.place_of(int(index), float(score)) for index, score in places]
         painter.setPen(QPen(QColor(DARK.accent), 1.6))
         for before, after in zip(range(len(points)), range(1, len(points)), strict=False):
             if known[before] and known[after]:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from miqanet_core.policy import Policy
+from miqanet_core.policy import Policy, format_score
 from miqanet_core.presenter import provisional_slice, verdict_text
-from miqanet_core.policy import format_score
 from miqanet_core.quality import SeriesQuality, SliceQuality
 from miqanet_core.series import MRSeries
 
@@ -77,7 +76,4 @@ class ReviewedSeries:
     def give_up(self, fault: str = "") -> None:
         """Scoring ended without a result; an earlier one stands again."""
         self.fault, self._coming = fault, []
-        if self.quality is not None and not fault:
-            self.state = State.SCORED
-        else:
-            self.state = State.FAILED if fault else State.OPENED
+        self.state = State.SCORED if self.quality is not None else State.FAILED if fault else State.OPENED

@@ -46,20 +46,20 @@ class _TwoLines(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         painter.save()
-        selected = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
-        box: QRect = option.rect.adjusted(2, 0, -2, 0)  # type: ignore[attr-defined]
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        box: QRect = option.rect.adjusted(2, 0, -2, 0)
         if selected:
             painter.fillRect(box, QColor(DARK.none_soft))
             painter.fillRect(QRect(box.left(), box.top(), 3, box.height()), QColor(DARK.accent))
         text = box.adjusted(12, 6, -8, -6)
-        font = QFont(option.font)  # type: ignore[attr-defined]
+        font = QFont(option.font)
         font.setWeight(QFont.Weight.DemiBold)
         painter.setFont(font)
         painter.setPen(QColor(DARK.ink))
         name = painter.fontMetrics().elidedText(index.data(), Qt.TextElideMode.ElideMiddle, text.width())
         top = Qt.AlignmentFlag.AlignTop
         painter.drawText(text, top, name)
-        painter.setFont(option.font)  # type: ignore[attr-defined]
+        painter.setFont(option.font)
         painter.setPen(QColor(DARK.quiet))
         painter.drawText(text.translated(0, 18), top, index.data(_SIZE))
         painter.setPen(QColor(index.data(_COLOUR)))

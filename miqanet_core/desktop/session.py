@@ -41,7 +41,7 @@ class Session(QObject):
         self._to_read: list[Path] = []
         self._runs = 0
         self._current: int | None = None
-        self._told: set[str] = set()
+        self._error_was_last = False  # what a scoring process that fails has said before it left
         self._reader, self._scorer = Worker(self), Worker(self)
         self._reader.event.connect(self._take_reading)
         self._reader.ended.connect(self._end_reading)
@@ -63,7 +63,6 @@ class Session(QObject):
         if self.scoring or not numbers:
             return
         self._runs += 1
-        self._told.clear()
         for number in numbers:
             self.all[number].wait()
             self.changed.emit(number)
@@ -97,16 +96,18 @@ class Session(QObject):
             self.all.append(ReviewedSeries(event["series"], load_series(self._folder, event["series"])))
             self.opened.emit(event["series"])
         elif event["event"] == "error":
-            self._tell(event["message"])
+            self.failed.emit(event["message"])
+        self._error_was_last = event["event"] == "error"
 
     def _end_reading(self, reason: str) -> None:
-        self._tell(reason)
+        if reason and not self._error_was_last:
+            self.failed.emit(reason)
         self.reading.emit(0, 0)
-        self._told.clear()
         self._read_on()
 
     def _take_scoring(self, event: dict[str, Any]) -> None:
-        if event["event"] == "error":
+        self._error_was_last = event["event"] == "error"
+        if self._error_was_last:
             self._fail(event["message"])
             return
         number = self._current = event["series"]
@@ -129,10 +130,10 @@ class Session(QObject):
             self.all[self._current].give_up(message)
             self.changed.emit(self._current)
             self._current = None
-        self._tell(message)
+        self.failed.emit(message)
 
     def _end_scoring(self, reason: str) -> None:
-        if reason:
+        if reason and not self._error_was_last:
             self._fail(reason)
         self._current = None
         for one in self.all:
@@ -140,9 +141,3 @@ class Session(QObject):
                 one.give_up()
                 self.changed.emit(one.number)
         self.busy.emit(False)
-
-    def _tell(self, message: str) -> None:
-        """Once: a process that fails says so on both of its channels."""
-        if message and message not in self._told:
-            self._told.add(message)
-            self.failed.emit(message)

@@ -87,22 +87,26 @@ class SliceTable(QTableView):
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(24)
         header = self.horizontalHeader()
-        for column, width in enumerate((58, 78, 88, 150)):
+        for column, width in enumerate((60, 76, 84, 110, 74)):
             header.resizeSection(column, width)
-        header.setStretchLastSection(True)
+        header.setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # what is cut off is in the tool tip
         self.setAccessibleName("Slices")
 
-    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:  # noqa: N802 - Qt's name
+    def currentChanged(self, current: _Index, previous: _Index) -> None:  # noqa: N802 - Qt's name
         super().currentChanged(current, previous)
         if current.isValid() and current.row() < len(self.slices.rows):
             self.chosen.emit(self.slices.rows[current.row()].index)
 
     def show_slices(self, slices: Sequence[SliceQuality], index: int) -> None:
-        """The slices, with ``index`` selected."""
+        """The slices, with ``index`` selected; where a person has scrolled to stays."""
+        scrolled = self.verticalScrollBar().value()
+        self.setAutoScroll(False)
         self.slices.show_slices(slices)
         self.show_slice(index)
+        self.setAutoScroll(True)
+        self.verticalScrollBar().setValue(scrolled)
 
     def show_slice(self, index: int) -> None:
         """Select the row of a slice without asking for the slice."""

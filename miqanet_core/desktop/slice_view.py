@@ -21,7 +21,7 @@ _NOTCH = 120  # of a wheel, in Qt's eighths of a degree
 
 
 class SliceView(QWidget):
-    """``stepped(steps)``: the wheel asks for a slice further on, or back when negative. ``windowed``: window or level changed."""
+    """``stepped(steps)``: the wheel asks for a slice further on, or back when negative. ``windowed``: W or L changed."""
 
     stepped = Signal(int)
     windowed = Signal()

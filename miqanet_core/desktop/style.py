@@ -44,7 +44,8 @@ QToolButton:disabled, QPushButton:disabled {{ color: {DARK.line}; background: {D
 QPushButton#score {{ background: {DARK.accent}; color: {DARK.page}; font-weight: 600; border: none; padding: 8px 16px; }}
 QPushButton#score:hover {{ background: {DARK.ink}; }}
 QPushButton#score:disabled {{ background: {DARK.line}; color: {DARK.quiet}; }}
-QListView, QTableView, QScrollArea {{ background: {DARK.panel}; border: 1px solid {DARK.line}; border-radius: 8px; outline: none; }}
+QListView, QTableView, QScrollArea {{ background: {DARK.panel}; border: 1px solid {DARK.line}; border-radius: 8px;
+    outline: none; }}
 QListView::item {{ border-radius: 6px; }}
 QTableView::item {{ padding: 2px 6px; }}
 QTableView::item:selected {{ background: {DARK.none_soft}; color: {DARK.ink}; }}
@@ -56,11 +57,15 @@ QLabel#verdict {{ font-size: 14px; font-weight: 650; border-radius: 7px; padding
 QLabel#quiet, QLabel#chip {{ color: {DARK.quiet}; }}
 QLabel#chip {{ border: 1px solid {DARK.line}; border-radius: 11px; padding: 2px 10px; }}
 QLabel#doubts {{ color: {DARK.fair}; }}
-QProgressBar {{ background: {DARK.panel}; border: 1px solid {DARK.line}; border-radius: 5px; text-align: center; max-height: 14px;
-    color: {DARK.ink}; }}
+QProgressBar {{ background: {DARK.panel}; border: 1px solid {DARK.line}; border-radius: 5px; text-align: center;
+    max-height: 14px; color: {DARK.ink}; }}
 QProgressBar::chunk {{ background: {DARK.accent}; border-radius: 4px; }}
 QSlider::groove:horizontal {{ height: 4px; background: {DARK.line}; border-radius: 2px; }}
 QSlider::handle:horizontal {{ width: 14px; margin: -5px 0; border-radius: 7px; background: {DARK.accent}; }}
+QScrollBar:vertical {{ background: transparent; width: 10px; margin: 2px; }}
+QScrollBar::handle:vertical {{ background: {DARK.line}; border-radius: 3px; min-height: 24px; }}
+QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; }}
+QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QToolTip {{ background: {DARK.none_soft}; color: {DARK.ink}; border: 1px solid {DARK.line}; }}
 QSplitter::handle {{ background: {DARK.page}; }}
 """

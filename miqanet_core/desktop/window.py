@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 from qtpy.QtCore import QSettings, Qt, QTimer
 from qtpy.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
 from qtpy.QtWidgets import (
@@ -34,6 +35,7 @@ from miqanet_core.desktop.slice_view import SliceView
 from miqanet_core.errors import InputError
 from miqanet_core.policy import Policy, format_score
 from miqanet_core.presenter import NOTICE, next_worst, plain_summary, previous_worst, score_curve
+from miqanet_core.quality import SliceQuality
 
 _SUFFIXES = "*.dcm *.ima *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.png *.jpg *.jpeg"
 _REFRESH_MS = 60  # slices that come faster than this are shown together
@@ -73,8 +75,9 @@ class ReviewWindow(QMainWindow):
         for widget in (self.opacity, self.show_map):
             widget.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click must not take the arrow keys from the slices
         row = QHBoxLayout()
-        for part in (self.show_map, self.opacity, ColourBar()):
-            row.addWidget(part)
+        row.addWidget(self.show_map)
+        row.addWidget(self.opacity)
+        row.addWidget(ColourBar())
         row.addStretch()
         self._map_row = QWidget()
         self._map_row.setLayout(row)
@@ -99,18 +102,20 @@ class ReviewWindow(QMainWindow):
         self.progress.setFixedWidth(220)
         self.progress.hide()
         self.statusBar().addPermanentWidget(self.progress)
-        chip = QLabel(NOTICE, objectName="chip")
+        chip = QLabel(NOTICE)
+        chip.setObjectName("chip")
         self.statusBar().addPermanentWidget(chip)
 
     def _make_actions(self) -> None:
-        bar = QToolBar("Actions", objectName="actions", movable=False)
+        bar = QToolBar("Actions")
+        bar.setMovable(False)
         self.addToolBar(bar)
         self.score_action = self._action("Score", "Score the series that is shown", "Ctrl+R", self.score_current)
         self.all_action = self._action("Score all", "Score every series that is not scored yet", "Ctrl+Shift+R", self.score_all)
         self.cancel_action = self._action("Cancel", "Stop scoring; results that stand are kept", "Esc", self.session.cancel)
         self.next_action = self._action("Next worst", "Go to the next worst slice (N)", "N", self.go_to_next_worst)
         self.previous_action = self._action("Previous", "Go back to the worse slice before (P)", "P", self.go_to_previous_worst)
-        self.export_action = self._action("Export\N{HORIZONTAL ELLIPSIS}", "Save report (HTML), CSV, JSON and overlay", "Ctrl+S", self._ask_export)  # fmt: skip
+        self.export_action = self._action("Export", "Save report (HTML), CSV, JSON and overlay", "Ctrl+S", self._ask_export)
         self.copy_action = self._action("Copy summary", "Copy the result as text", "Ctrl+Shift+C", self.copy_summary)
         groups: list[list[QAction]] = [
             [
@@ -132,7 +137,7 @@ class ReviewWindow(QMainWindow):
         bar.addWidget(spring)
         self._action("Quality map", "", "M", self.show_map.toggle)
         self._action("Reset window", "", "R", self.view.reset_window_level)
-        steps = {"Up": -1, "Down": 1, "Left": -1, "Right": 1, "PgUp": -10, "PgDown": 10, "Home": -10**6, "End": 10**6}
+        steps = {"Up": -1, "Down": 1, "Left": -1, "Right": 1, "PgUp": -10, "PgDown": 10, "Home": -(10**6), "End": 10**6}
         for key, by in steps.items():
             self._action(key, "", key, lambda checked=False, by=by: self.step(by), self.middle)
 
@@ -149,6 +154,7 @@ class ReviewWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.list.currentRowChanged.connect(lambda row: self._show_series())
+        self.list.itemClicked.connect(lambda item: self.view.setFocus())  # the arrow keys step through its slices
         self.view.stepped.connect(self.step)
         self.view.windowed.connect(self._show_slice)
         self.curve.chosen.connect(self.jump)
@@ -249,7 +255,6 @@ class ReviewWindow(QMainWindow):
         self._index = len(one.series.voxels) // 2 if one is not None else 0
         self._jumped = None
         self.view.show_series(one.series if one is not None else None)
-        self.view.setFocus()
         self._show_result()
 
     def _show_result(self) -> None:
@@ -257,7 +262,9 @@ class ReviewWindow(QMainWindow):
         self.panel.show_result(one, self._index, scoring=self.session.scoring)
         curve = None
         if one is not None and one.slices:
-            curve = score_curve(one.slices, self._policy, one.quality.normal if one.quality and one.state is State.SCORED else None)
+            curve = score_curve(
+                one.slices, self._policy, one.quality.normal if one.quality and one.state is State.SCORED else None
+            )
         self.curve.show_curve(curve, len(one.series.voxels) if one is not None else 0)
         self.curve.setVisible(one is not None)
         self._map_row.setVisible(self._map_of(one) is not None)
@@ -272,10 +279,9 @@ class ReviewWindow(QMainWindow):
             return
         width, centre = self.view.window_level
         here = next((s for s in one.slices if s.index == self._index), None)
-        score = "" if here is None else "not scored" if here.score is None else f"{format_score(here.score)}" + ("  ▲" if here.flagged else "")  # fmt: skip
         corners = (
             one.name,
-            score,
+            _score_corner(here),
             f"W {width:.4g}  L {centre:.4g}",
             f"slice {self._index + 1} of {len(one.series.voxels)}",
         )
@@ -283,8 +289,11 @@ class ReviewWindow(QMainWindow):
         self.view.show_slice(self._index, with_map, corners)
 
     @staticmethod
-    def _map_of(one: ReviewedSeries | None):  # noqa: ANN205
-        return one.map if one is not None and one.state is State.SCORED and one.quality is not None and one.quality.score is not None else None  # fmt: skip
+    def _map_of(one: ReviewedSeries | None) -> np.ndarray | None:
+        """Only where there is a score: the map of a series that was not assessed says nothing."""
+        if one is None or one.state is not State.SCORED or one.quality is None or one.quality.score is None:
+            return None
+        return one.map
 
     def _show_opacity(self) -> None:
         self.opacity.setEnabled(self.show_map.isChecked())
@@ -295,6 +304,7 @@ class ReviewWindow(QMainWindow):
         self.list.add(self.session.all[number])
         if self.list.currentRow() < 0:
             self.list.setCurrentRow(0)
+            self.view.setFocus()
         self._enable()
 
     def _note_change(self, number: int) -> None:
@@ -349,7 +359,9 @@ class ReviewWindow(QMainWindow):
     # Dialogs, drops, closing
 
     def _ask_files(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Open images", self._last_folder(), f"Images ({_SUFFIXES});;All files (*)")
+        names, _ = QFileDialog.getOpenFileNames(
+            self, "Open images", self._last_folder(), f"Images ({_SUFFIXES});;All files (*)"
+        )
         self._open_names(names)
 
     def _ask_folder(self) -> None:
@@ -360,7 +372,7 @@ class ReviewWindow(QMainWindow):
         if folder:
             self.export(Path(folder))
 
-    def _open_names(self, names) -> None:  # noqa: ANN001
+    def _open_names(self, names: Iterable[str]) -> None:
         paths = [Path(name) for name in names]
         if paths:
             self._settings.setValue("folder", str(paths[0].parent))
@@ -388,3 +400,11 @@ class ReviewWindow(QMainWindow):
             self.resize(1320, 820)
         if splitter is not None:
             self.splitter.restoreState(splitter)
+
+
+def _score_corner(s: SliceQuality | None) -> str:
+    if s is None:
+        return ""
+    if s.score is None:
+        return "not scored"
+    return f"score {format_score(s.score)}" + ("  ▲ flagged" if s.flagged else "")

@@ -53,7 +53,11 @@ class Worker(QObject):
         if self._process is None:
             return
         self._cancelled = True
-        _kill_tree(int(self._process.processId()))
+        pid = int(self._process.processId())
+        if pid:
+            _kill_tree(pid)
+        else:  # not started yet
+            self._process.kill()
 
     def stop(self) -> None:
         """As :meth:`cancel`, and come back only when it is gone: for closing."""
@@ -80,7 +84,7 @@ class Worker(QObject):
 
     def _fail_to_start(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart and self._process is not None:
-            self._end(f"The scoring process could not be started: {self._process.errorString()}")
+            self._end(f"The process could not be started: {self._process.errorString()}")
 
     def _end(self, message: str) -> None:
         if self._process is not None:
