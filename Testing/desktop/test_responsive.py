@@ -7,51 +7,65 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-import pytest
-from conftest import PATIENCE
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QAbstractEventDispatcher, QTimer
 
+from conftest import PATIENCE
 from miqanet_core import read_series
 from miqanet_core.desktop.reviewed import State
 
-SLICES, BEAT_MS, BLOCKED_S = 160, 5, 0.1
+SLICES = 160
+BLOCKED_S = 0.1
+WITH_DISK_S = 0.5  # what the same may take when the disk, or the host of a virtual machine, makes the thread wait meanwhile
 QUEUE = Path("/proc/thread-self/schedstat")  # of Linux: time on a processor, time in its queue, both in ns
 
 
-class Heart:
-    """Beats in the event loop. ``blocked``: seconds between two beats in which its thread did not wait for a processor.
+class Watch:
+    """How long the event loop is at its work each time before it waits for events again.
 
-    What else the machine has to do delays the beats too, and says nothing about the window.
+    ``worked``: seconds of processor. ``away``: seconds by the clock, less those in the queue for a processor, for what else the
+    machine has to do says nothing about the window.
     """
 
     def __init__(self) -> None:
-        self.blocked: list[float] = []
-        self.passed: list[float] = []
-        self._before = self._now()
-        self._timer = QTimer(interval=BEAT_MS, timerType=Qt.TimerType.PreciseTimer)
+        self.worked: list[float] = []
+        self.away: list[float] = []
+        self._awake: tuple[float, float, float] | None = None
+        dispatcher = QAbstractEventDispatcher.instance()
+        dispatcher.awake.connect(self._begin)
+        dispatcher.aboutToBlock.connect(self._end)
+        # It must also be seen that events are taken: a loop that never comes to wait would be watched by nobody.
+        self.beats = 0
+        self._timer = QTimer(interval=5)
         self._timer.timeout.connect(self._beat)
         self._timer.start()
 
     def _beat(self) -> None:
-        now = self._now()
-        passed, queued = now[0] - self._before[0], now[1] - self._before[1]
-        self.passed.append(passed)
-        self.blocked.append(passed - queued)
-        self._before = now
+        self.beats += 1
+
+    def _begin(self) -> None:
+        if self._awake is None:
+            self._awake = self._now()
+
+    def _end(self) -> None:
+        if self._awake is not None:
+            worked, clock, queued = (now - before for now, before in zip(self._now(), self._awake, strict=True))
+            self.worked.append(worked)
+            self.away.append(clock - queued)
+            self._awake = None
 
     @staticmethod
-    def _now() -> tuple[float, float]:
-        return time.perf_counter(), int(QUEUE.read_text().split()[1]) / 1e9
+    def _now() -> tuple[float, float, float]:
+        queued = int(QUEUE.read_text().split()[1]) / 1e9 if QUEUE.exists() else 0.0
+        return time.thread_time(), time.perf_counter(), queued
 
 
-@pytest.mark.skipif(not QUEUE.exists(), reason="the system does not tell how long a thread waited for a processor")
 def test_scoring_160_slices_never_blocks_the_event_loop(open_window, real_command, shared, tmp_path, qtbot, record_property):
     source = read_series(shared / "data" / "mri" / "dicom_GE_fMRI_nih")
-    voxels = np.resize(source.voxels, (SLICES, *source.voxels.shape[1:]))
-    voxels = np.pad(voxels, ((0, 0), (0, 192), (0, 192)))  # air costs the network little, and the window as much as anatomy
+    voxels = np.resize(source.voxels, (SLICES, *source.voxels.shape[1:]))[:, 8:56, 8:56]
+    voxels = np.pad(voxels, ((0, 0), (0, 208), (0, 208)))  # air costs the network nothing, and the window as much as anatomy
     nibabel.save(nibabel.Nifti1Image(voxels.transpose(2, 1, 0), np.diag([0.7, 0.7, 0.7, 1.0])), tmp_path / "many.nii.gz")
     window = open_window(command=real_command)
-    heart = Heart()
+    watch = Watch()
     window.open([tmp_path / "many.nii.gz"])
     qtbot.waitUntil(lambda: window.list.count() == 1, timeout=PATIENCE)
     window.score_current()
@@ -68,7 +82,9 @@ def test_scoring_160_slices_never_blocks_the_event_loop(open_window, real_comman
     assert window.current.map is not None
     assert len(window.panel.table.slices.rows) == SLICES
     assert len(set(came)) > 10  # slice by slice, not all at the end
-    for name, values in (("blocked", heart.blocked), ("between beats", heart.passed)):
+    for name, values in (("worked", watch.worked), ("away", watch.away)):
         record_property(f"longest {name}, s", max(values))
-        print(f"longest {name}: {max(values):.3f} s of {len(values)}")
-    assert max(heart.blocked) < BLOCKED_S
+        print(f"longest {name}: {max(values):.3f} s of {len(values)} spans; {watch.beats} beats")
+    assert watch.beats > 100
+    assert max(watch.worked) < BLOCKED_S
+    assert max(watch.away) < WITH_DISK_S
