@@ -13,7 +13,7 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent, QGuiApplication, QWheelEvent
 
 from conftest import PATIENCE
-from miqanet_core import SeriesQuality, presenter, read_series
+from miqanet_core import Scorer, SeriesQuality, presenter, read_series
 from miqanet_core.desktop.reviewed import State
 from miqanet_core.policy import Policy
 
@@ -92,6 +92,26 @@ def test_scoring_fills_list_result_table_and_curve(open_window, score_and_wait):
     assert [row.score for row in panel.table.slices.rows] == [80.0, 30.0, 85.0]
     assert not panel.score_button.isVisible()
     assert window.curve.isVisible()
+
+
+def test_a_real_scan_is_scored_by_the_real_worker_as_by_the_library(
+    open_window, score_and_wait, shared, real_command, small_model
+):
+    file = shared / "data" / "mri" / "dicom_GE_fMRI_nih"
+    window = open_window(file, command=real_command)
+    score_and_wait(window)
+    assert window.complaints == []
+    expected = Scorer(small_model, "cpu").score(window.current.series)
+    assert [s.score for s in window.current.slices] == pytest.approx([s.score for s in expected.slices], abs=1e-3)
+    np.testing.assert_allclose(window.current.map, expected.map, atol=1e-2)
+    assert window.current.map.shape == window.current.series.voxels.shape
+    window.jump(2)
+    window.opacity.setValue(100)
+    row, column = np.unravel_index(np.nanargmax(expected.map[2]), expected.map[2].shape)
+    shown = colour_at(window.view, window.view.place_of(row, column))
+    np.testing.assert_allclose(
+        shown, presenter.colour_of(float(expected.map[2, row, column])), atol=6
+    )  # smoothed on the screen
 
 
 def test_overlay_has_the_colours_of_the_map_where_it_was_scored_only(open_window, score_and_wait):
