@@ -97,7 +97,7 @@ class ReviewWindow(QMainWindow):
         for part, share in ((left, 0), (self.middle, 1), (self.panel, 0)):
             self.splitter.addWidget(part)
             self.splitter.setStretchFactor(self.splitter.indexOf(part), share)
-        self.splitter.setSizes([220, 660, 400])
+        self.splitter.setSizes([210, 630, 470])
         self.setCentralWidget(self.splitter)
         self.progress.setFixedWidth(220)
         self.progress.hide()
