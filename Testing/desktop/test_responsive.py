@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import nibabel
 import numpy as np
-from qtpy.QtCore import QAbstractEventDispatcher, QTimer
+from qtpy.QtCore import QTimer
 
 from conftest import PATIENCE
 from miqanet_core import read_series
@@ -15,48 +14,25 @@ from miqanet_core.desktop.reviewed import State
 
 SLICES = 160
 BLOCKED_S = 0.1
-WITH_DISK_S = 0.5  # what the same may take when the disk, or the host of a virtual machine, makes the thread wait meanwhile
-QUEUE = Path("/proc/thread-self/schedstat")  # of Linux: time on a processor, time in its queue, both in ns
+STALLED_S = 2.0  # by the clock: other programs, the disk and the host of a virtual machine delay the beats as well
 
 
 class Watch:
-    """How long the event loop is at its work each time before it waits for events again.
-
-    ``worked``: seconds of processor. ``away``: seconds by the clock, less those in the queue for a processor, for what else the
-    machine has to do says nothing about the window.
-    """
+    """A beat in the event loop. Between two beats: ``worked``, seconds of processor of its thread; ``passed``, by the clock."""
 
     def __init__(self) -> None:
         self.worked: list[float] = []
-        self.away: list[float] = []
-        self._awake: tuple[float, float, float] | None = None
-        dispatcher = QAbstractEventDispatcher.instance()
-        dispatcher.awake.connect(self._begin)
-        dispatcher.aboutToBlock.connect(self._end)
-        # It must also be seen that events are taken: a loop that never comes to wait would be watched by nobody.
-        self.beats = 0
+        self.passed: list[float] = []
+        self._before = (time.thread_time(), time.perf_counter())
         self._timer = QTimer(interval=5)
         self._timer.timeout.connect(self._beat)
         self._timer.start()
 
     def _beat(self) -> None:
-        self.beats += 1
-
-    def _begin(self) -> None:
-        if self._awake is None:
-            self._awake = self._now()
-
-    def _end(self) -> None:
-        if self._awake is not None:
-            worked, clock, queued = (now - before for now, before in zip(self._now(), self._awake, strict=True))
-            self.worked.append(worked)
-            self.away.append(clock - queued)
-            self._awake = None
-
-    @staticmethod
-    def _now() -> tuple[float, float, float]:
-        queued = int(QUEUE.read_text().split()[1]) / 1e9 if QUEUE.exists() else 0.0
-        return time.thread_time(), time.perf_counter(), queued
+        now = (time.thread_time(), time.perf_counter())
+        self.worked.append(now[0] - self._before[0])
+        self.passed.append(now[1] - self._before[1])
+        self._before = now
 
 
 def test_scoring_160_slices_never_blocks_the_event_loop(open_window, shared, tmp_path, qtbot, record_property):
@@ -82,9 +58,9 @@ def test_scoring_160_slices_never_blocks_the_event_loop(open_window, shared, tmp
     assert window.current.map is not None
     assert len(window.panel.table.slices.rows) == SLICES
     assert len(set(came)) > 10  # slice by slice, not all at the end
-    for name, values in (("worked", watch.worked), ("away", watch.away)):
+    for name, values in (("worked", watch.worked), ("passed", watch.passed)):
         record_property(f"longest {name}, s", max(values))
-        print(f"longest {name}: {max(values):.3f} s of {len(values)} spans; {watch.beats} beats")
-    assert watch.beats > 100
+        print(f"longest {name}: {max(values):.3f} s in {len(values)} beats")
+    assert len(watch.worked) > 100
     assert max(watch.worked) < BLOCKED_S
-    assert max(watch.away) < WITH_DISK_S
+    assert max(watch.passed) < STALLED_S
