@@ -150,6 +150,40 @@ def calibrate(
 
 
 @guarded
+def review(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH", help="What to open; or open it in the window, or drop it there.")
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="See miqanet models.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16.")] = "auto",
+    policy_file: Annotated[
+        Path | None, typer.Option("--policy", metavar="F.toml", help="Your thresholds; without it MIQA's own.")
+    ] = None,
+    baseline_file: Annotated[
+        Path | None,
+        typer.Option("--baseline", metavar="F.json", help="What is normal at your site; made by miqanet calibrate."),
+    ] = None,
+) -> None:
+    """Look at series in a window: score them, see where quality is lost, step through the worst slices.
+
+    Arrows and wheel step, N and P go to the next and previous worst slice, M hides the map. Dragging sets window and level.
+
+    Needs a display, and Qt: pip install 'miqanet_core[review]'
+    """
+    from miqanet_core.cli.review import run
+
+    run(
+        paths or [],
+        model=model,
+        device=device,
+        precision=precision,
+        policy_file=policy_file,
+        baseline_file=baseline_file,
+    )
+
+
+@guarded
 def models() -> None:
     """List the models: which ship with weights, their size, and what the default one was found to do."""
     from miqanet_core.cli.models import run

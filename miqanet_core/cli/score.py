@@ -39,7 +39,7 @@ def run(
         raise UsageError("--progress jsonl takes stdout; give the result a file with --json F or --out DIR")
     with make_reporter(progress) as reporter:
         policy = load_policy(policy_file)
-        baseline = _load_baseline(baseline_file)
+        baseline = load_baseline(baseline_file)
         series, failed = read(paths, reporter)
         if targets.overlay and len(series) > 1:
             raise UsageError(f"--overlay takes one series and there are {len(series)}; use --out DIR, it writes one for each")
@@ -65,7 +65,8 @@ def load_policy(path: Path | None) -> Policy:
         raise UsageError(str(error)) from error
 
 
-def _load_baseline(path: Path | None) -> Baseline | None:
+def load_baseline(path: Path | None) -> Baseline | None:
+    """The site's baseline, if one is named; a bad file is wrong usage."""
     try:
         return Baseline.load(path) if path else None
     except InputError as error:
@@ -91,7 +92,7 @@ def read(paths: Sequence[Path], reporter: Reporter) -> tuple[list[MRSeries], boo
         series.extend(found)
         for failure in failures:
             failed = True
-            _tell(failure, reporter)
+            tell(failure, reporter)
     return series, failed
 
 
@@ -112,7 +113,7 @@ def _score_all(
             quality = score_one(number, one, scorer, reporter, identity)
         except InputError as error:
             failed = True
-            _tell(error, reporter)
+            tell(error, reporter)
             continue
         result = writer.add(one, quality)
         if result:
@@ -141,6 +142,7 @@ def _scan(path: Path, reporter: Reporter) -> tuple[list[MRSeries], list[InputErr
     return [], [InputError(path, problem, "name a DICOM folder, or a NIfTI, NRRD, MetaImage, PNG or JPEG file")]
 
 
-def _tell(error: InputError, reporter: Reporter) -> None:
+def tell(error: InputError, reporter: Reporter) -> None:
+    """Say what is wrong with an input, to the person and to the front end."""
     complain(str(error))
     reporter.error(str(error))
