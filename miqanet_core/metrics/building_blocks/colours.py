@@ -23,7 +23,5 @@ def lab(images: Tensor) -> Tensor:
     """CIELAB of sRGB images in 0..1: L in 0..100, a and b; (B, 3, H, W)."""
     linear = torch.where(images <= 0.04045, images / 12.92, ((images.clamp_min(0) + 0.055) / 1.055) ** 2.4)
     relative = mixed(linear, XYZ) / images.new_tensor(WHITE)[:, None, None]
-    x, y, z = torch.where(
-        relative > 0.008856, relative.clamp_min(0.008856) ** (1 / 3), (903.3 * relative + 16) / 116
-    ).unbind(1)
+    x, y, z = torch.where(relative > 0.008856, relative.clamp_min(0.008856) ** (1 / 3), (903.3 * relative + 16) / 116).unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)

@@ -48,6 +48,12 @@ def same(images: Tensor, kernel: Tensor, border: Border = "zero") -> Tensor:
     return valid(padded(images, before, after, border), kernel)
 
 
+def smoothed(images: Tensor, side: int, sigma: float) -> Tensor:
+    """Images (B, C, H, W) smoothed by a Gaussian window, where it lies wholly inside."""
+    window = gaussian_window(side, sigma, images).sum(0, keepdim=True)
+    return valid(valid(images, window), window.t())
+
+
 def box(side: int, like: Tensor) -> Tensor:
     """The mean over side x side pixels, as a kernel."""
     return torch.full((side, side), 1 / side**2, dtype=like.dtype, device=like.device)

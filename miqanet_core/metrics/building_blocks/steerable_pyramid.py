@@ -27,9 +27,7 @@ def _kernels() -> dict[str, Tensor]:
 def _correlated(images: Tensor, kernels: Tensor, stride: int = 1) -> Tensor:
     """Images (B, 1, H, W) with kernels (K, side, side), borders reflected: (B, K, H / stride, W / stride)."""
     reach = kernels.shape[-1] // 2
-    return F.conv2d(
-        padded(images, (reach, reach), (reach, reach), "reflect"), kernels.to(images)[:, None], stride=stride
-    )
+    return F.conv2d(padded(images, (reach, reach), (reach, reach), "reflect"), kernels.to(images)[:, None], stride=stride)
 
 
 def spatial_bands(images: Tensor, levels: int) -> list[Tensor]:

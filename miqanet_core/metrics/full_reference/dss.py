@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from math import exp
 
-import torch
 from torch import Tensor
 
 from miqanet_core.metrics.building_blocks.dct import BLOCK, blocks, dct

@@ -22,7 +22,9 @@ def ifc(distorted: Tensor, reference: Tensor) -> Tensor:
     """
     distorted, reference = grey_levels(distorted, reference)
     shared = [
-        torch.log2(1 + (gain**2 / (noise + LEAST_NOISE))[..., None] * energy[..., None] * spectrum[:, None, None]).sum((1, 2, 3))
+        torch.log2(1 + (gain**2 / (noise + LEAST_NOISE))[..., None] * energy[..., None] * spectrum[:, None, None]).sum(
+            (1, 2, 3)
+        )
         for gain, noise, energy, spectrum in channels(distorted, reference)
     ]
     return torch.stack(shared).sum(0) / reference[0].numel()

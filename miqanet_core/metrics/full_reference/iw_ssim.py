@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from miqanet_core.metrics.building_blocks.filtering import gaussian_window, padded, same, valid
+from miqanet_core.metrics.building_blocks.filtering import same, valid
 from miqanet_core.metrics.building_blocks.pair import grey_levels
 from miqanet_core.metrics.full_reference.ms_ssim import WEIGHTS
-from miqanet_core.metrics.full_reference.ssim import C1, C2, WINDOW_SIDE, WINDOW_SIGMA
+from miqanet_core.metrics.full_reference.ssim import C1, C2, WINDOW_SIDE, local_mean
 
-# The binomial filter of the Laplacian pyramid; its borders are reflected.
+# The binomial filter of the Laplacian pyramid; its borders are reflected. As in the authors' toolbox amplitudes double from
+# scale to scale.
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 # Side of the neighbourhood whose statistics give the information, and the noise of the eye.
 BLOCK, NOISE = 3, 0.4
@@ -25,21 +27,17 @@ def _pyramid(images: Tensor) -> list[Tensor]:
     kernel = torch.outer(row, row)
     bands = []
     for _ in range(len(WEIGHTS) - 1):
-        smaller = same(images, kernel, "reflect")[..., ::2, ::2]
+        smaller = 2 * same(images, kernel, "reflect")[..., ::2, ::2]
         spread = torch.zeros_like(images)
         spread[..., ::2, ::2] = smaller
-        bands.append(images - 4 * same(spread, kernel, "reflect"))
+        bands.append(images - 2 * same(spread, kernel, "reflect"))
         images = smaller
     return [*bands, images]
 
 
 def _enlarged(band: Tensor, rows: int, columns: int) -> Tensor:
     """The coarser band at twice its size, linearly interpolated: the parent of each coefficient."""
-    continued = padded(band, (1, 1), (1, 1), "replicate")
-    larger = torch.nn.functional.interpolate(
-        continued, size=[2 * side - 1 for side in continued.shape[-2:]], mode="bilinear", align_corners=True
-    )
-    return larger[..., 2 : 2 + rows, 2 : 2 + columns] if larger.shape[-2] >= rows + 2 else larger[..., :rows, :columns]
+    return F.interpolate(band, scale_factor=2, mode="bilinear", align_corners=False)[..., :rows, :columns]
 
 
 def _information(distorted: Tensor, reference: Tensor, parent: Tensor | None) -> Tensor:
@@ -81,14 +79,13 @@ def iw_ssim(distorted: Tensor, reference: Tensor) -> Tensor:
     """
     distorted, reference = grey_levels(distorted, reference)
     pyramid_d, pyramid_r = _pyramid(distorted), _pyramid(reference)
-    window = gaussian_window(WINDOW_SIDE, WINDOW_SIGMA, reference)
     margin = WINDOW_SIDE // 2 - BLOCK // 2
     score: Tensor = torch.ones(len(reference), dtype=reference.dtype, device=reference.device)
     last = len(WEIGHTS) - 1
     for scale, (d, r, weight) in enumerate(zip(pyramid_d, pyramid_r, WEIGHTS, strict=True)):
-        mean_d, mean_r = valid(d, window), valid(r, window)
-        variances = (valid(d**2, window) - mean_d**2).clamp_min(0) + (valid(r**2, window) - mean_r**2).clamp_min(0)
-        covariance = valid(d * r, window) - mean_d * mean_r
+        mean_d, mean_r = local_mean(d), local_mean(r)
+        variances = (local_mean(d**2) - mean_d**2).clamp_min(0) + (local_mean(r**2) - mean_r**2).clamp_min(0)
+        covariance = local_mean(d * r) - mean_d * mean_r
         similarity = (2 * covariance + C2) / (variances + C2)
         if scale == last:
             similarity = similarity * (2 * mean_d * mean_r + C1) / (mean_d**2 + mean_r**2 + C1)

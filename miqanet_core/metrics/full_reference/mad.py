@@ -2,6 +2,10 @@
 
 Larson, Chandler: Most apparent distortion: full-reference image quality assessment and the role of strategy, Journal of
 Electronic Imaging 19, 2010; constants as in the authors' program of October 2011.
+
+Known disagreement, not resolved: of the calibration pictures 195.28 80.84 30.39 84.35 202.24 are published and 153.36 0 0 87.54
+117.08 are found here. I04 and I06 differ from their references in colour; their luminance differs by 52 dB PSNR, which does not
+look as bad as published, so that the published values seem not to be of the luminance alone.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """NLPD: distance in a normalised Laplacian pyramid, a model of the retina and the lateral geniculate nucleus.
 
-Laparra, Ballé, Berardino, Simoncelli: Perceptual image quality assessment using a normalized Laplacian pyramid, Human Vision and
-Electronic Imaging 2016. The numbers below are those that the authors fitted to natural images.
+Laparra, Ballé, Berardino, Simoncelli: Perceptual image quality assessment using a normalized Laplacian pyramid, Human Vision
+and Electronic Imaging 2016. The numbers below are those that the authors fitted to natural images.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from miqanet_core.metrics.building_blocks.filtering import same
 from miqanet_core.metrics.building_blocks.pyramids import laplacian_pyramid

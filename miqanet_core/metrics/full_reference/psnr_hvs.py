@@ -28,5 +28,3 @@ def psnr_hvs(distorted: Tensor, reference: Tensor) -> Tensor:
     """
     distorted, reference = grey_levels(distorted, reference)
     return weighted_psnr((dct(blocks(distorted)) - dct(blocks(reference))) ** 2)
-
-

@@ -1,12 +1,12 @@
 """RFSIM: similarity of Riesz-transform features at edges.
 
 Zhang, Zhang, Mou: RFSIM: a feature based image quality assessment metric using Riesz transforms, ICIP 2010: D_i is the mean of
-(2 f g + c) / (f^2 + g^2 + c) over the edges of either image, for the two first-order and three second-order Riesz coefficients f
-and g, and RFSIM the product of the five.
+(2 f g + c) / (f^2 + g^2 + c) over the edges of either image, for the two first-order and three second-order Riesz coefficients
+f and g, and RFSIM the product of the five.
 
 Known disagreement: the paper's constant, its 5 x 5 kernels and Canny's thresholds are not reproduced. Here the transform is
-exact, in the frequency domain; edges are where the smoothed gradient is among the strongest 30 % and stands out of rounding; the
-constant is ours. No reference values are known.
+exact, in the frequency domain; edges are where the smoothed gradient is among the strongest 30 % and stands out of rounding;
+the constant is ours. No reference values are known.
 """
 
 from __future__ import annotations

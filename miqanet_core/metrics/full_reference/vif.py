@@ -24,7 +24,7 @@ TINY = 1e-15
 
 
 class Channel(NamedTuple):
-    """What became of one band: (B, r, c) each, per vector of neighbours; ``spectrum`` (B, 9) are its covariance's eigenvalues."""
+    """What became of one band: (B, r, c) each, per vector of neighbours; ``spectrum`` (B, 9): the covariance's eigenvalues."""
 
     gain: Tensor
     noise: Tensor
@@ -33,7 +33,7 @@ class Channel(NamedTuple):
 
 
 def _channel(distorted: Tensor, reference: Tensor, window: int, margin: int) -> Channel:
-    """The channel of one band (B, H, W) whose statistics are taken in window x window; ``margin``: vectors cut at each border."""
+    """The channel of one band (B, H, W) whose statistics are taken in window x window; ``margin``: vectors cut off all round."""
     rows, columns = (side // BLOCK * BLOCK for side in reference.shape[-2:])
     d, r = distorted[:, None, :rows, :columns], reference[:, None, :rows, :columns]
 
@@ -57,7 +57,11 @@ def _channel(distorted: Tensor, reference: Tensor, window: int, margin: int) -> 
 
     image = r[:, 0]
     everywhere = torch.stack(
-        [image[:, i : rows - BLOCK + 1 + i, j : columns - BLOCK + 1 + j].flatten(1) for j in range(BLOCK) for i in range(BLOCK)],
+        [
+            image[:, i : rows - BLOCK + 1 + i, j : columns - BLOCK + 1 + j].flatten(1)
+            for j in range(BLOCK)
+            for i in range(BLOCK)
+        ],
         1,
     )
     centred = everywhere - everywhere.mean(-1, keepdim=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from miqanet_core.metrics.building_blocks.filtering import gaussian_window, valid
+from miqanet_core.metrics.building_blocks.filtering import smoothed
 from miqanet_core.metrics.building_blocks.pair import grey_levels
 
 # Sides of the Gaussian windows, scale by scale; sigma is a fifth.
@@ -27,13 +27,16 @@ def vifp(distorted: Tensor, reference: Tensor) -> Tensor:
     kept: Tensor | float = 0.0
     had: Tensor | float = 0.0
     for scale, side in enumerate(WINDOWS):
-        window = gaussian_window(side, side / 5, reference)
+
+        def mean(image: Tensor, side: int = side) -> Tensor:
+            return smoothed(image, side, side / 5)
+
         if scale:
-            distorted, reference = valid(distorted, window)[..., ::2, ::2], valid(reference, window)[..., ::2, ::2]
-        mean_d, mean_r = valid(distorted, window), valid(reference, window)
-        energy_d = (valid(distorted**2, window) - mean_d**2).clamp_min(0)
-        energy_r = (valid(reference**2, window) - mean_r**2).clamp_min(0)
-        covariance = valid(distorted * reference, window) - mean_d * mean_r
+            distorted, reference = mean(distorted)[..., ::2, ::2], mean(reference)[..., ::2, ::2]
+        mean_d, mean_r = mean(distorted), mean(reference)
+        energy_d = (mean(distorted**2) - mean_d**2).clamp_min(0)
+        energy_r = (mean(reference**2) - mean_r**2).clamp_min(0)
+        covariance = mean(distorted * reference) - mean_d * mean_r
         gain = covariance / (energy_r + TINY)
         noise = energy_d - gain * covariance
         silent_r, silent_d = energy_r < TINY, energy_d < TINY

@@ -2,6 +2,9 @@
 
 Zhang, Shen, Li: VSI: a visual saliency-induced index for perceptual image quality assessment, IEEE TIP 23, 2014. Saliency is
 SDSP: Zhang, Gu, Li: SDSP: a novel saliency detection method by combining simple priors, ICIP 2013.
+
+Known disagreement, not resolved: of the calibration pictures .9139 .9620 .9922 .9571 .9262 are published and .9244 .9497 .9876
+.9539 .9272 are found here, which piq finds too.
 """
 
 from __future__ import annotations

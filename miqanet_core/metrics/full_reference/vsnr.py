@@ -1,7 +1,9 @@
 """VSNR: visual signal-to-noise ratio, of distortions that can be seen and of how they upset the order of scales.
 
 Chandler, Hemami: VSNR: a wavelet-based visual signal-to-noise ratio for natural images, IEEE TIP 16, 2007; viewing conditions
-as in the authors' program: 96 pixels an inch seen from 19.1 inches. The program rounds images to whole grey levels; this does not.
+as in the authors' program: 96 pixels an inch seen from 19.1 inches. Known disagreements: the
+program rounds images to whole grey levels, this does not; and it takes the luminance of the error about the mean grey level for
+that of the distorted image, so that images with much black, as MR, differ from themselves: here the distorted image's counts.
 """
 
 from __future__ import annotations
@@ -81,7 +83,7 @@ def vsnr(distorted: Tensor, reference: Tensor) -> Tensor:
     distance = CONTRAST_SHARE * error_contrast + (1 - CONTRAST_SHARE) * disorder / 2**0.5
     structural = 20 * (contrast / distance).log10()
 
-    change = (error_light.mean((1, 2, 3)) - mean_light).abs()
+    change = (_luminance(distorted).mean((1, 2, 3)) - mean_light).abs()
     brightness = 20 * (mean_light / change.clamp_min(1e-12) - torch.as_tensor(WEBER).log10())
     unseen = torch.where(change / mean_light < LEAST_CHANGE, torch.inf, brightness)
     score = torch.where(error_contrast > threshold, structural, unseen)
