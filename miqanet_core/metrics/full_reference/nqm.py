@@ -1,7 +1,7 @@
 """NQM: noise quality measure, a signal-to-noise ratio of what an observer sees of both images.
 
 Damera-Venkata, Kite, Geisler, Evans, Bovik: Image quality assessment based on a degradation model, IEEE TIP 9, 2000. Both
-images are split into Peli's five contrast bands of one octave; what contrast masking or the detection threshold hides is taken out.
+images are split into Peli's five contrast bands of one octave; what masking or the detection threshold hides is taken out.
 The image is seen under 4 degrees, as the authors' program is called in MeTriX MuX: the threshold of a band is that of its
 centre of 2, 4, 8, 16 or 32 cycles an image.
 """

@@ -1,7 +1,7 @@
 """PSIM: similarity of gradients at a fine and a coarse scale, and of chroma.
 
 Gu, Li, Lu, Zhou, Chen, Lin: A fast reliable image quality predictor by fusing micro- and macro-structures, IEEE Trans.
-Industrial Electronics 64, 2017: gradient similarity at two scales, weighted by how strong the structure is, and chroma similarity.
+Industrial Electronics 64, 2017: gradient similarity at two scales, weighted by the structure, and chroma similarity.
 
 Known disagreement: rebuilt from the paper's outline, without its fitted constants: the gradients' constant is GMSD's, chroma's
 FSIM's; the fine scale is the image, the coarse one a quarter of it; places weigh by the stronger gradient. No reference values

@@ -1,7 +1,7 @@
 """SCC: spatial correlation coefficient of high-pass filtered images.
 
 Zhou, Civco, Silander: A wavelet transform method to merge Landsat TM and SPOT panchromatic data, International Journal of
-Remote Sensing 19, 1998: one coefficient of the whole images. sewar and torchmetrics average coefficients of 8 x 8 windows instead.
+Remote Sensing 19, 1998: one coefficient of the whole images. sewar and torchmetrics average coefficients of windows instead.
 """
 
 from __future__ import annotations

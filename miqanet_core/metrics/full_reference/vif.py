@@ -33,7 +33,7 @@ class Channel(NamedTuple):
 
 
 def _channel(distorted: Tensor, reference: Tensor, window: int, margin: int) -> Channel:
-    """The channel of one band (B, H, W) whose statistics are taken in window x window; ``margin``: vectors cut off all round."""
+    """The channel of one band (B, H, W) whose statistics are taken in window x window; ``margin``: vectors cut all round."""
     rows, columns = (side // BLOCK * BLOCK for side in reference.shape[-2:])
     d, r = distorted[:, None, :rows, :columns], reference[:, None, :rows, :columns]
 

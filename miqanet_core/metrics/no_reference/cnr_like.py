@@ -1,7 +1,7 @@
 """Contrast-to-noise ratio of two tissues, without a segmentation.
 
-Magnotta, Friedman, BIRN: Measurement of signal-to-noise and contrast-to-noise in the fBIRN multicenter imaging study, Journal of
-Digital Imaging 19, 2006; MRIQC's ``cnr`` takes white and grey matter. Here two classes of the anatomy's intensities stand for
+Magnotta, Friedman, BIRN: Measurement of signal-to-noise and contrast-to-noise in the fBIRN multicenter imaging study, Journal
+of Digital Imaging 19, 2006; MRIQC's ``cnr`` takes white and grey matter. Here two intensity classes of the anatomy stand for
 them, and all that is not anatomy is air: hence "like".
 """
 
