@@ -33,8 +33,8 @@ def phase_congruency(images: Tensor) -> Tensor:
     lowpass = 1 / (1 + (lowpass_radius / CUTOFF) ** (2 * SHARPNESS))
     scales = [radial(radius, SHORTEST_WAVELENGTH * WAVELENGTH_RATIO**s, BANDWIDTH) * lowpass for s in range(SCALES)]
     spectrum = torch.fft.fft2(images)
-    energies: Tensor | float = 0.0
-    amplitudes: Tensor | float = 0.0
+    energies = torch.zeros_like(images)
+    amplitudes = torch.zeros_like(images)
     for orientation in range(ORIENTATIONS):
         spread = angular(angle, orientation * pi / ORIENTATIONS, ANGULAR_SIGMA)
         filters = torch.stack([scale * spread for scale in scales])

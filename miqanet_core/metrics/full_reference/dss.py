@@ -47,14 +47,14 @@ def dss(distorted: Tensor, reference: Tensor) -> Tensor:
 
     What is left beyond whole blocks of 8 x 8 is not looked at. Agrees with piq, whose authors followed the paper's program.
     """
-    coefficients = [dct(blocks(x)) for x in grey_levels(distorted, reference)]
+    d, r = (dct(blocks(x)) for x in grey_levels(distorted, reference))
     score: Tensor | float = 0.0
     total = 0.0
     for m in range(BLOCK):
         for n in range(BLOCK):
             weight = exp(-((m + 0.5) ** 2 + (n + 0.5) ** 2) / (2 * WEIGHT_SIGMA**2))
             if weight >= LEAST_WEIGHT:
-                score = score + weight * _subband(*(c[:, None, :, :, m, n] for c in coefficients), means=m == n == 0)
+                score = score + weight * _subband(d[:, None, :, :, m, n], r[:, None, :, :, m, n], means=m == n == 0)
                 total += weight
     assert isinstance(score, Tensor)
     return score / total

@@ -44,7 +44,7 @@ def sff(distorted: Tensor, reference: Tensor) -> Tensor:
         features.append((vectors - vectors.mean(-1, keepdim=True)) @ _detector().to(vectors).t())
     # Only blocks in which either image has a feature say anything of their fidelity.
     weight = torch.maximum(*(x.square().sum(-1) for x in features)).sqrt()
-    alike = (similarity(*features, C_FEATURE).mean(-1) * weight).sum(1) / weight.sum(1)
+    alike = (similarity(features[0], features[1], C_FEATURE).mean(-1) * weight).sum(1) / weight.sum(1)
     one, other = (x - x.mean(1, keepdim=True) for x in means)
     energy = (one.square().sum(1) * other.square().sum(1)).sqrt()
     correlation = ((one * other).sum(1) + C_MEAN) / (energy + C_MEAN)

@@ -42,7 +42,7 @@ def sr_sim(distorted: Tensor, reference: Tensor) -> Tensor:
     factor = viewing_factor(reference)
     distorted, reference = shrunk(distorted, factor), shrunk(reference, factor)
     salient_d, salient_r = saliency(distorted), saliency(reference)
-    gradients = (gradient_magnitude(x, SCHARR) for x in (distorted, reference))
-    alike = similarity(salient_d, salient_r, T_SALIENCY) * similarity(*gradients, T_GRADIENT) ** GRADIENT_POWER
+    gradient_d, gradient_r = (gradient_magnitude(x, SCHARR) for x in (distorted, reference))
+    alike = similarity(salient_d, salient_r, T_SALIENCY) * similarity(gradient_d, gradient_r, T_GRADIENT) ** GRADIENT_POWER
     weight = salient_d.maximum(salient_r)
     return (alike * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))

@@ -53,7 +53,7 @@ def saliency(images: Tensor) -> Tensor:
 
     opponent = colours[:, 1:]
     coloured = (opponent.amax((2, 3)) - opponent.amin((2, 3)) > LEAST_COLOUR).all(1)[:, None, None, None]
-    warmth = sum(_stretched(opponent[:, k : k + 1]) ** 2 for k in (0, 1))
+    warmth = _stretched(opponent[:, :1]) ** 2 + _stretched(opponent[:, 1:]) ** 2
     warm = torch.where(coloured, 1 - torch.exp(-warmth / COLOUR_SIGMA**2), 1.0)
     return _stretched(resized(salient * centre * warm, rows, columns))
 
@@ -67,9 +67,9 @@ def vsi(distorted: Tensor, reference: Tensor) -> Tensor:
     factor = viewing_factor(reference)
     salient_d, salient_r = (shrunk(saliency(x), factor) for x in (distorted, reference))
     distorted, reference = (shrunk(mixed(x, LMN), factor) for x in (distorted, reference))
-    gradients = (gradient_magnitude(x[:, :1], SCHARR) for x in (distorted, reference))
+    gradient_d, gradient_r = (gradient_magnitude(x[:, :1], SCHARR) for x in (distorted, reference))
     chroma = similarity(distorted[:, 1:], reference[:, 1:], T_CHROMA).prod(1, keepdim=True)
-    alike = similarity(salient_d, salient_r, T_SALIENCY) * similarity(*gradients, T_GRADIENT) ** GRADIENT_POWER
+    alike = similarity(salient_d, salient_r, T_SALIENCY) * similarity(gradient_d, gradient_r, T_GRADIENT) ** GRADIENT_POWER
     alike = alike * real_power(chroma, CHROMA_POWER)
     weight = salient_d.maximum(salient_r)
     return (alike * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))
