@@ -4,17 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Literal
 
 from torch import Tensor
 
+from miqanet_core.metrics.full_reference.cw_ssim import cw_ssim
+from miqanet_core.metrics.full_reference.dss import dss
+from miqanet_core.metrics.full_reference.fsim import fsim
+from miqanet_core.metrics.full_reference.gmsd import gmsd
+from miqanet_core.metrics.full_reference.gsm import gsm
 from miqanet_core.metrics.full_reference.haarpsi import haarpsi
+from miqanet_core.metrics.full_reference.ifc import ifc
+from miqanet_core.metrics.full_reference.iw_ssim import iw_ssim
+from miqanet_core.metrics.full_reference.mad import mad
+from miqanet_core.metrics.full_reference.mdsi import mdsi
+from miqanet_core.metrics.full_reference.ms_gmsd import ms_gmsd
+from miqanet_core.metrics.full_reference.ms_ssim import ms_ssim
+from miqanet_core.metrics.full_reference.nlpd import nlpd
+from miqanet_core.metrics.full_reference.nqm import nqm
+from miqanet_core.metrics.full_reference.psim import psim
+from miqanet_core.metrics.full_reference.psnr import psnr
+from miqanet_core.metrics.full_reference.psnr_hvs import psnr_hvs
+from miqanet_core.metrics.full_reference.psnr_hvs_m import psnr_hvs_m
+from miqanet_core.metrics.full_reference.rfsim import rfsim
+from miqanet_core.metrics.full_reference.scc import scc
+from miqanet_core.metrics.full_reference.sff import sff
+from miqanet_core.metrics.full_reference.sr_sim import sr_sim
+from miqanet_core.metrics.full_reference.ssim import ssim
+from miqanet_core.metrics.full_reference.uqi import uqi
+from miqanet_core.metrics.full_reference.vif import vif
+from miqanet_core.metrics.full_reference.vifp import vifp
+from miqanet_core.metrics.full_reference.vsi import vsi
+from miqanet_core.metrics.full_reference.vsnr import vsnr
+from miqanet_core.metrics.full_reference.wsnr import wsnr
 from miqanet_core.metrics.no_reference.brisque import brisque
 from miqanet_core.metrics.no_reference.cjv_like import cjv_like
+from miqanet_core.metrics.no_reference.cnr_like import cnr_like
 from miqanet_core.metrics.no_reference.efc import efc
 from miqanet_core.metrics.no_reference.fber import fber
+from miqanet_core.metrics.no_reference.ghost_to_signal import gsr_columns, gsr_rows
 from miqanet_core.metrics.no_reference.gradient_entropy import gradient_entropy
+from miqanet_core.metrics.no_reference.mortamet import qi1, qi2
 from miqanet_core.metrics.no_reference.niqe import niqe
 from miqanet_core.metrics.no_reference.piqe import piqe
 from miqanet_core.metrics.no_reference.snr import snr
@@ -30,10 +62,10 @@ LUMINANCE = (0.298936, 0.587043, 0.114021)
 class Metric:
     """One measure.
 
-    ``function`` takes grey images (B, 1, H, W) in 0..1, full-reference ones the references after them, and gives (B,).
+    ``function`` takes images in 0..1, full-reference ones the references after them, and gives (B,).
     ``better``: which values are the good ones. ``lowest``, ``highest``: the range of values. ``least_size``: shorter and longer
-    side in pixels. ``colour``: colour images are scored by their luminance, as the authors do; otherwise they are refused.
-    ``even``: both sides must be even.
+    side in pixels. ``colour``: what becomes of colour images: they are refused, or scored by their luminance, as the authors
+    do, or the function takes them whole, and grey images as three equal channels. ``even``: both sides must be even.
     """
 
     name: str
@@ -43,7 +75,7 @@ class Metric:
     lowest: float
     highest: float
     least_size: tuple[int, int] = (16, 16)
-    colour: bool = False
+    colour: Literal["refused", "luminance", "whole"] = "refused"
     even: bool = False
 
     def fits(self, rows: int, columns: int) -> bool:
@@ -51,18 +83,53 @@ class Metric:
         return min(rows, columns) >= self.least_size[0] and max(rows, columns) >= self.least_size[1]
 
 
+_full = partial(Metric, kind="full_reference", colour="luminance")
+
 _METRICS = {
     metric.name: metric
     for metric in (
+        _full("psnr", function=psnr, better="higher", lowest=0, highest=inf),
+        _full("wsnr", function=wsnr, better="higher", lowest=-inf, highest=inf),
+        _full("nqm", function=nqm, better="higher", lowest=-inf, highest=inf),
+        _full("uqi", function=uqi, better="higher", lowest=-1, highest=1),
+        _full("ssim", function=ssim, better="higher", lowest=-1, highest=1),
+        _full("ms_ssim", function=ms_ssim, better="higher", lowest=0, highest=1, least_size=(161, 161)),
+        _full("iw_ssim", function=iw_ssim, better="higher", lowest=0, highest=1, least_size=(161, 161)),
+        _full("cw_ssim", function=cw_ssim, better="higher", lowest=0, highest=1, least_size=(64, 64)),
+        _full("vsnr", function=vsnr, better="higher", lowest=-inf, highest=inf, least_size=(160, 160)),
+        _full("ifc", function=ifc, better="higher", lowest=0, highest=inf, least_size=(96, 96)),
+        _full("vif", function=vif, better="higher", lowest=0, highest=inf, least_size=(96, 96)),
+        _full("vifp", function=vifp, better="higher", lowest=0, highest=inf, least_size=(48, 48)),
+        _full("mad", function=mad, better="lower", lowest=0, highest=inf, least_size=(64, 64)),
+        _full("fsim", function=fsim, better="higher", lowest=0, highest=1, colour="whole"),
+        _full("rfsim", function=rfsim, better="higher", lowest=-1, highest=1),
+        _full("sr_sim", function=sr_sim, better="higher", lowest=0, highest=1, least_size=(32, 32)),
+        _full("gsm", function=gsm, better="higher", lowest=0, highest=1),
+        _full("gmsd", function=gmsd, better="lower", lowest=0, highest=inf),
+        _full("ms_gmsd", function=ms_gmsd, better="lower", lowest=0, highest=inf, least_size=(32, 32)),
+        _full("vsi", function=vsi, better="higher", lowest=0, highest=1, colour="whole"),
+        _full("mdsi", function=mdsi, better="lower", lowest=0, highest=inf, colour="whole"),
         Metric("haarpsi", "full_reference", haarpsi, "higher", 0, 1, even=True),
-        Metric("niqe", "no_reference", niqe, "lower", 0, inf, least_size=(96, 192), colour=True),
-        Metric("brisque", "no_reference", brisque, "lower", -inf, inf, colour=True),
-        Metric("piqe", "no_reference", piqe, "lower", 0, 100, colour=True),
+        _full("dss", function=dss, better="higher", lowest=-1, highest=1),
+        _full("nlpd", function=nlpd, better="lower", lowest=0, highest=inf, least_size=(48, 48)),
+        _full("psnr_hvs", function=psnr_hvs, better="higher", lowest=-inf, highest=inf),
+        _full("psnr_hvs_m", function=psnr_hvs_m, better="higher", lowest=-inf, highest=inf),
+        _full("psim", function=psim, better="higher", lowest=0, highest=1, least_size=(32, 32), colour="whole"),
+        _full("scc", function=scc, better="higher", lowest=-1, highest=1),
+        _full("sff", function=sff, better="higher", lowest=-1, highest=1),
+        Metric("niqe", "no_reference", niqe, "lower", 0, inf, least_size=(96, 192), colour="luminance"),
+        Metric("brisque", "no_reference", brisque, "lower", -inf, inf, colour="luminance"),
+        Metric("piqe", "no_reference", piqe, "lower", 0, 100, colour="luminance"),
         Metric("snr", "no_reference", snr, "higher", 0, inf),
         Metric("snr_dietrich", "no_reference", snr_dietrich, "higher", 0, inf),
         Metric("fber", "no_reference", fber, "higher", 0, inf),
         Metric("efc", "no_reference", efc, "lower", 0, 1),
         Metric("cjv_like", "no_reference", cjv_like, "lower", 0, inf),
+        Metric("cnr_like", "no_reference", cnr_like, "higher", 0, inf),
+        Metric("qi1", "no_reference", qi1, "lower", 0, 1),
+        Metric("qi2", "no_reference", qi2, "lower", 0, 1),
+        Metric("gsr_rows", "no_reference", gsr_rows, "lower", -inf, inf),
+        Metric("gsr_columns", "no_reference", gsr_columns, "lower", -inf, inf),
         Metric("gradient_entropy", "no_reference", gradient_entropy, "lower", 0, 1),
     )
 }
@@ -91,14 +158,14 @@ def compute(name: str, distorted: Tensor, reference: Tensor | None = None) -> Te
     if (reference is None) != (metric.kind == "no_reference"):
         raise ValueError(f"{name} {'needs a reference' if reference is None else 'takes no reference'}")
     if reference is None:
-        return metric.function(_grey(metric, distorted)).to(distorted.dtype)
+        return metric.function(_taken(metric, distorted)).to(distorted.dtype)
     if reference.shape != distorted.shape:
         raise ValueError(f"{name}: the reference is {tuple(reference.shape)}, the images are {tuple(distorted.shape)}")
-    return metric.function(_grey(metric, distorted), _grey(metric, reference)).to(distorted.dtype)
+    return metric.function(_taken(metric, distorted), _taken(metric, reference)).to(distorted.dtype)
 
 
-def _grey(metric: Metric, images: Tensor) -> Tensor:
-    """The images (B, 1, H, W) as the measure takes them; ValueError when it cannot."""
+def _taken(metric: Metric, images: Tensor) -> Tensor:
+    """The images as the measure takes them, (B, 1, H, W) or (B, 3, H, W); ValueError when it cannot."""
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
         raise ValueError(f"{metric.name}: images must be (B, 1|3, H, W), got {tuple(images.shape)}")
     if not images.is_floating_point():
@@ -114,9 +181,11 @@ def _grey(metric: Metric, images: Tensor) -> Tensor:
     low, high = (float(x) for x in images.detach().aminmax())
     if not (low >= 0 and high <= 1):
         raise ValueError(f"{metric.name}: images must be in 0..1, got {low:g}..{high:g}; scale them first")
+    if metric.colour == "whole":
+        return images.expand(-1, 3, -1, -1)
     if images.shape[1] == 1:
         return images
-    if metric.colour:
+    if metric.colour == "luminance":
         return (images * images.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True)
     if not (images == images[:, :1]).all():
         raise ValueError(f"{metric.name}: is defined for grey images, and these have colours")

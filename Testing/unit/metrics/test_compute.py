@@ -30,7 +30,7 @@ def call(name: str, images: Tensor) -> Tensor:
 
 def test_kinds_share_out_the_names() -> None:
     assert set(metrics.names()) == set(metrics.names("full_reference")) | set(metrics.names("no_reference"))
-    assert metrics.names("full_reference") == ("haarpsi",)
+    assert len(metrics.names("full_reference")) == 29
 
 
 def test_haarpsi_is_served(images: Tensor) -> None:

@@ -13,7 +13,19 @@ from miqanet_core.metrics import compute, info, names
 from miqanet_core.metrics.no_reference.regions import foreground
 from mr_samples import slice_like
 
-MR_MEASURES = ["snr", "snr_dietrich", "fber", "efc", "cjv_like", "gradient_entropy"]
+MR_MEASURES = [
+    "snr",
+    "snr_dietrich",
+    "fber",
+    "efc",
+    "cjv_like",
+    "cnr_like",
+    "qi1",
+    "qi2",
+    "gsr_rows",
+    "gsr_columns",
+    "gradient_entropy",
+]
 
 
 def square(values: np.ndarray) -> Tensor:
@@ -121,3 +133,61 @@ def test_noise_alone_has_no_anatomy(name: str) -> None:
 
 def test_all_of_them_are_registered() -> None:
     assert set(MR_MEASURES) < set(names("no_reference"))
+
+
+def rayleigh(level: float = 0.01, seed: int = 0) -> Tensor:
+    """A bright square of 96 x 64 in 192 x 160 pixels of Rayleigh noise."""
+    rng = np.random.default_rng(seed)
+    image = level * np.hypot(rng.standard_normal((192, 160)), rng.standard_normal((192, 160)))
+    image[48:144, 48:112] += np.resize(np.repeat([0.3, 0.5, 0.8], 8), (96, 64))
+    return torch.from_numpy(image).clamp(0, 1)[None, None]
+
+
+def test_cnr_of_three_classes() -> None:
+    image = square(tissue(0.3, 0.32, 0.6, 0.62, 0.9, 0.94))
+    mask = foreground(image)[0].numpy()
+    pixels = image[0, 0].numpy()
+    inside, air = pixels[mask], pixels[~mask]
+    middle, bright = inside[(inside > 0.5) & (inside < 0.7)], inside[inside > 0.8]
+    expected = (bright.mean() - middle.mean()) / sqrt(middle.var() + bright.var() + air.var())
+    assert float(compute("cnr_like", image)) == pytest.approx(expected)
+
+
+def test_a_ghost_shows_in_its_direction() -> None:
+    image = rayleigh()
+    ghosted = (image + 0.1 * image.roll(96, 2)).clamp(0, 1)
+    assert abs(float(compute("gsr_rows", image))) < 0.01
+    assert float(compute("gsr_rows", ghosted)) > 0.03
+    assert float(compute("gsr_columns", ghosted)) < float(compute("gsr_rows", ghosted))
+
+
+def test_gsr_by_hand() -> None:
+    image = rayleigh()
+    mask = foreground(image)[0].numpy()
+    pixels = image[0, 0].numpy()
+    ghost = np.roll(mask, 80, 1) & ~mask
+    expected = (pixels[ghost].mean() - pixels[~ghost & ~mask].mean()) / np.median(pixels[mask])
+    assert float(compute("gsr_columns", image)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_qi1_is_the_part_of_air_with_artefacts() -> None:
+    image = rayleigh()
+    assert float(compute("qi1", image)) == 0
+    image[..., 4:14, 4:24] = 0.1
+    air = int((~foreground(image)).sum())
+    # Opening by a cross takes the block's four corners.
+    assert float(compute("qi1", image)) == pytest.approx((200 - 4) / air)
+
+
+def test_qi2_is_small_for_chi_noise_and_larger_for_other() -> None:
+    noise = rayleigh()
+    other = noise.clone()
+    air = ~foreground(noise)[0]
+    other[0, 0][air] = 0.01 * (1 + torch.rand(int(air.sum()), generator=torch.Generator().manual_seed(0)) * 3).double()
+    assert float(compute("qi2", noise)) < float(compute("qi2", other))
+
+
+def test_qi2_needs_noise() -> None:
+    image = rayleigh()
+    image[:, :, ~foreground(image)[0]] = 0
+    assert compute("qi2", image).isnan().all()

@@ -8,18 +8,16 @@ tissues: hence "like". Cut out of one histogram, the classes never overlap, so i
 
 from __future__ import annotations
 
-import SimpleITK as sitk
 import torch
 from torch import Tensor
 
 from miqanet_core.metrics.no_reference.regions import foreground
+from miqanet_core.metrics.no_reference.tissues import two_tissues
 
 
 def _joint_variation(inside: Tensor) -> Tensor:
     """CJV of the two brighter of three classes of intensities (N,)."""
-    classes = sitk.OtsuMultipleThresholds(sitk.GetImageFromArray(inside.cpu().numpy()[None]), 2)
-    labels = torch.from_numpy(sitk.GetArrayFromImage(classes)[0]).to(inside.device)
-    middle, bright = inside[labels == 1], inside[labels == 2]
+    middle, bright = two_tissues(inside)
     return (middle.std(correction=0) + bright.std(correction=0)) / (bright.mean() - middle.mean())
 
 

@@ -1,0 +1,1 @@
+"""What several measures are built of: filters, pyramids, transforms, models of contrast sensitivity."""
