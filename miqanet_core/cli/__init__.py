@@ -28,6 +28,7 @@ app.command(rich_help_panel="Start here")(commands.demo)
 app.command(rich_help_panel="Start here")(commands.score)
 app.command(rich_help_panel="Start here")(commands.calibrate)
 app.command(rich_help_panel="About this installation")(commands.models)
+app.command(rich_help_panel="About this installation")(commands.devices)
 app.command(rich_help_panel="About this installation")(commands.doctor)
 
 
