@@ -23,7 +23,7 @@ from miqanet_core.policy import Policy
 from miqanet_core.quality import Interval, SeriesQuality, Verdict
 from miqanet_core.report import charts, figures, files
 from miqanet_core.report.csv import to_csv
-from miqanet_core.report.html import Scored, render_html, render_index, worst_slices
+from miqanet_core.report.html import Scored, render_html, render_index
 from miqanet_core.report.model_card import summary
 from miqanet_core.report.overlay import LOWEST, write_overlay
 from miqanet_core.series import Geometry
@@ -152,11 +152,6 @@ def test_html_writes_units_behind_values_and_folds_away_many_facts():
 
 def test_html_gives_the_time_of_scoring():
     assert "2026-03-04 05:06" in render(make_series(), when=datetime(2026, 3, 4, 5, 6))
-
-
-def test_worst_slices_are_scored_ones_and_ties_keep_their_order():
-    quality = assess(make_series([50.0, None, 20.0, 50.0, 90.0]))
-    assert [s.index for s in worst_slices(quality, 3)] == [2, 0, 3]
 
 
 def test_model_card_in_short_is_its_summary_or_its_opening():
@@ -293,7 +288,7 @@ def test_overlay_without_geometry_or_map_is_an_input_error(tmp_path):
 
 
 def decode(png: bytes) -> np.ndarray:
-    return imread(io.BytesIO(png))[..., :3]
+    return imread(io.BytesIO(png))
 
 
 @pytest.mark.parametrize(
@@ -316,7 +311,7 @@ def test_pictures_hang_as_radiologists_hang_them(along_columns, along_rows, corn
     geometry = Geometry(direction=tuple(map(tuple, matrix.tolist())))
     image = np.zeros((20, 30), np.float32)
     image[:5, :5] = 1.0
-    shown = decode(figures.slice_png(image, figures.radiological(geometry)))[..., 0]
+    shown = decode(figures.slice_png(image, figures.radiological(geometry)))
     rows, columns = np.nonzero(shown > 0.5)
     height, width = shown.shape
     assert (int(rows.mean() > height / 2), int(columns.mean() > width / 2)) == corner

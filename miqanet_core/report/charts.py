@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from markupsafe import Markup
 
 from miqanet_core.policy import Policy, format_score
+from miqanet_core.presenter.curve import slice_ticks, thresholds
 from miqanet_core.quality import Normal, SliceQuality
 
 # Plot area inside the view box; the right margin of the curve holds the names of the thresholds.
@@ -32,7 +32,7 @@ def score_curve(slices: Sequence[SliceQuality], policy: Policy, width: int = 760
     for tick in range(0, 101, 20):
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick}</text>')
-    for tick in _slice_ticks(len(slices)):
+    for tick in slice_ticks(len(slices)):
         parts.append(f'<text class="tick" x="{x(tick - 1):.1f}" y="{floor + 18}" text-anchor="middle">{tick}</text>')
     parts.extend(_threshold_lines(policy, y, right, floor))
     for run in _scored_runs(slices):
@@ -122,14 +122,8 @@ def normal_range(score: float | None, normal: Normal, width: int = 420) -> Marku
 
 
 def _threshold_lines(policy: Policy, y: Callable[[float], float], right: int, floor: int) -> Iterator[str]:
-    lines = [
-        ("series", policy.diagnostic, f"diagnostic series \N{GREATER-THAN OR EQUAL TO} {policy.diagnostic:g}"),
-        ("slice", policy.slice_flag, f"slice flagged < {policy.slice_flag:g}"),
-        ("series", policy.non_diagnostic, f"non-diagnostic < {policy.non_diagnostic:g}"),
-    ]
-    lines.sort(key=lambda line: -line[1])
     label = 0.0
-    for kind, value, text in lines:
+    for kind, value, text in thresholds(policy):
         label = min(max(y(value), label + 14), floor)  # thresholds may lie close; their names must not
         yield f'<line class="limit {kind}" x1="{_LEFT}" x2="{right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         yield f'<text class="tick" x="{right + 8}" y="{label + 4:.1f}">{Markup.escape(text)}</text>'
@@ -148,17 +142,6 @@ def _scored_runs(slices: Sequence[SliceQuality]) -> Iterator[list[tuple[int, flo
     for scored, run in groupby(enumerate(slices), key=lambda item: item[1].score is not None):
         if scored:
             yield [(i, s.score) for i, s in run if s.score is not None]
-
-
-def _slice_ticks(count: int) -> list[int]:
-    """About eight round slice numbers, the first and the last among them."""
-    if count <= 1:
-        return [1] * count
-    raw = count / 8
-    size = 10 ** math.floor(math.log10(raw)) if raw >= 1 else 1
-    step = next(max(int(size * m), 1) for m in (1, 2, 5, 10) if size * m >= raw)
-    middle = [n for n in range(step, count, step) if n > 1 + step / 2 and n < count - step / 2]
-    return [1, *middle, count]
 
 
 def _svg(parts: Sequence[str], width: int, height: int, label: str) -> Markup:

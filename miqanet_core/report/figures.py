@@ -6,13 +6,12 @@ import base64
 import io
 from dataclasses import dataclass
 
-import matplotlib
 import numpy as np
-from matplotlib.image import imsave
+from PIL import Image
 
+from miqanet_core.presenter.colours import QUALITY_COLOURS, paint
 from miqanet_core.series import Geometry
 
-COLOUR_MAP = "viridis_r"  # safe for colour-blind eyes, stands out from grey; reversed: bad is bright and draws the eye
 OPACITY = 0.5
 MAX_PIXELS = 768  # along the longer side; more only makes the report heavy
 _LUMINANCE_RANGE = (1.0, 99.5)  # percentiles of the slice shown as black and white
@@ -61,21 +60,19 @@ def aspect_ratio(geometry: Geometry | None, shape: tuple[int, int]) -> float:
 
 def slice_png(image: np.ndarray, orientation: Orientation | None = None) -> bytes:
     """The slice in grey, its own darkest and brightest percentile as black and white."""
-    return _png(_grey(_prepare(image, orientation)))
+    grey = grey_levels(_prepare(image, orientation))
+    return _png(np.round(255 * grey).astype(np.uint8))
 
 
 def overlay_png(image: np.ndarray, quality: np.ndarray, orientation: Orientation | None = None) -> bytes:
     """The slice in grey with its quality map (0..100, NaN where not scored) in colour over it."""
-    grey = _grey(_prepare(image, orientation))
-    quality = _prepare(quality, orientation)
-    colour = matplotlib.colormaps[COLOUR_MAP](np.clip(np.nan_to_num(quality) / 100, 0, 1))[..., :3]
-    opacity = np.where(np.isfinite(quality), OPACITY, 0.0)[..., None]
-    return _png(grey * (1 - opacity) + colour * opacity)
+    return _png(paint(grey_levels(_prepare(image, orientation)), _prepare(quality, orientation), OPACITY))
 
 
 def colour_stops(count: int = 11) -> list[str]:
     """The colour map from 0 to 100 as CSS colours, for a legend."""
-    return [matplotlib.colors.to_hex(c) for c in matplotlib.colormaps[COLOUR_MAP](np.linspace(0, 1, count))]
+    steps = np.linspace(0, len(QUALITY_COLOURS) - 1, count).astype(int)
+    return [f"#{bytes(colour).hex()}" for colour in QUALITY_COLOURS[steps]]
 
 
 def data_uri(png: bytes) -> str:
@@ -88,14 +85,20 @@ def _prepare(image: np.ndarray, orientation: Orientation | None) -> np.ndarray:
     return (orientation or Orientation()).apply(image)[::step, ::step]
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
-    finite = np.where(np.isfinite(image), image, 0.0).astype(np.float64)
-    low, high = np.percentile(finite, _LUMINANCE_RANGE)
-    grey = np.clip((finite - low) / (high - low), 0, 1) if high > low else np.zeros_like(finite)
-    return np.repeat(grey[..., None], 3, axis=-1)
+def grey_levels(image: np.ndarray, black_and_white: tuple[float, float] | None = None) -> np.ndarray:
+    """A slice as 0 (black) to 1 (white): between the two values given, or its own darkest and brightest percentile."""
+    finite = np.where(np.isfinite(image), image, 0.0).astype(np.float32)
+    low, high = black_and_white or display_range(image)
+    return np.clip((finite - low) / (high - low), 0, 1) if high > low else np.zeros_like(finite)
 
 
-def _png(rgb: np.ndarray) -> bytes:
+def display_range(image: np.ndarray) -> tuple[float, float]:
+    """The values that are shown as black and as white unless someone asks for others."""
+    low, high = np.percentile(np.where(np.isfinite(image), image, 0.0), _LUMINANCE_RANGE)
+    return float(low), float(high)
+
+
+def _png(pixels: np.ndarray) -> bytes:
     stream = io.BytesIO()
-    imsave(stream, np.ascontiguousarray(np.round(rgb * 255).astype(np.uint8)), format="png")
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, format="PNG")
     return stream.getvalue()

@@ -10,7 +10,20 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from miqanet_core.policy import Policy, format_score
-from miqanet_core.quality import SeriesQuality, SliceQuality, Verdict, in_words
+from miqanet_core.presenter import (
+    DARK,
+    ICON,
+    LABEL,
+    LEGEND,
+    LIGHT,
+    MEANING,
+    NO_JUDGEMENT,
+    NOTICE,
+    doubts,
+    interval_text,
+    worst_slices,
+)
+from miqanet_core.quality import SeriesQuality, SliceQuality, in_words
 from miqanet_core.report import charts, figures
 from miqanet_core.report.model_card import summary
 from miqanet_core.series import MRSeries
@@ -25,20 +38,6 @@ _UNITS = {
     "t": "T",
     "hz_per_pixel": "Hz per pixel",
 }  # endings of a fact's name
-
-ICON = {Verdict.DIAGNOSTIC: "✓", Verdict.LIMITED: "!", Verdict.NON_DIAGNOSTIC: "✕", Verdict.NOT_ASSESSED: "\N{EN DASH}"}
-LABEL = {
-    Verdict.DIAGNOSTIC: "Diagnostic",
-    Verdict.LIMITED: "Limited",
-    Verdict.NON_DIAGNOSTIC: "Non-diagnostic",
-    Verdict.NOT_ASSESSED: "Not assessed",
-}
-MEANING = {
-    Verdict.DIAGNOSTIC: "The model finds nothing that keeps this series from being read; a person decides.",
-    Verdict.LIMITED: "Readable, but parts of it are degraded: look at the flagged slices before you rely on them.",
-    Verdict.NON_DIAGNOSTIC: "The image quality is poor over much of the series: consider repeating it.",
-    Verdict.NOT_ASSESSED: "MIQA gives no opinion on this series.",
-}
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def render_html(
         introduction=introduction,
         version=version(),
         models=list(dict.fromkeys(scored.quality.model for scored in results)),
-        legend=figures.colour_stops(),
+        ramp=figures.colour_stops(),
     )
 
 
@@ -80,12 +79,6 @@ def render_index(rows: Sequence[Mapping[str, Any]], *, when: datetime | None = N
     """The contents of a folder of reports: ``rows`` with ``quality`` and ``files``, a mapping of label to file name."""
     template = _environment().get_template("index.html")
     return template.render(rows=rows, when=(when or datetime.now()).astimezone(), version=version())
-
-
-def worst_slices(quality: SeriesQuality, count: int = WORST) -> list[SliceQuality]:
-    """The scored slices with the lowest scores, worst first."""
-    scored = [(s.score, s.index, s) for s in quality.slices if s.score is not None]
-    return [s for _, _, s in sorted(scored, key=lambda item: item[:2])[:count]]
 
 
 def _section(number: int, scored: Scored, policy: Policy) -> dict[str, Any]:
@@ -97,13 +90,14 @@ def _section(number: int, scored: Scored, policy: Policy) -> dict[str, Any]:
         "name": quality.series.get("description") or series.description or f"Series {number}",
         "quality": quality,
         "meaning": MEANING[quality.verdict],
+        "sentences": (*quality.reasons, *quality.artifact_sentences(), *doubts(quality, policy)),
         "facts": dict(facts[:FACTS]),
         "more_facts": dict(facts[FACTS:]),
         "notes": series.notes,
         "identity": _identity(quality.series.get("identity") or {}),
         "aspect": f"{figures.aspect_ratio(series.geometry, series.voxels.shape[1:]):.4f}",
         "thumbnail": _thumbnail(series),
-        "pictures": [_picture(series, quality, s) for s in worst_slices(quality)],
+        "pictures": [_picture(series, quality, s) for s in worst_slices(quality.slices, WORST)],
         "gauge": charts.gauge(quality.score, fitted),
         "normal": quality.normal and quality.normal.limit is not None and charts.normal_range(quality.score, quality.normal),
         "curve": charts.score_curve(quality.slices, fitted),
@@ -167,6 +161,14 @@ def _environment() -> Environment:
         loader=PackageLoader("miqanet_core", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(score=format_score, words=in_words)
-    environment.globals.update(icon=ICON, label=LABEL)
+    environment.filters.update(score=format_score, words=in_words, interval=interval_text)
+    environment.globals.update(
+        icon=ICON,
+        label=LABEL,
+        legend=LEGEND,
+        notice=NOTICE,
+        no_judgement=NO_JUDGEMENT,
+        light=LIGHT._asdict(),
+        dark=DARK._asdict(),
+    )
     return environment
