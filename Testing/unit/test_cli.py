@@ -344,7 +344,7 @@ def test_jsonl_says_of_what_kind_the_end_of_a_run_is(miqanet, monkeypatch, error
 def test_devices_are_listed_as_json_with_the_cpu_last(miqanet):
     status, out, _ = miqanet("devices")
     assert status == 0
-    assert json.loads(out)[-1] == {"name": "cpu", "description": "CPU", "free_bytes": None, "total_bytes": None}
+    assert json.loads(out.splitlines()[-1]) == {"name": "cpu", "description": "CPU", "free_bytes": None, "total_bytes": None}
 
 
 def test_bar_goes_to_stderr_with_stand_in_scorer(miqanet):

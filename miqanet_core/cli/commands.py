@@ -159,7 +159,7 @@ def models() -> None:
 
 @guarded
 def devices() -> None:
-    """List the devices to score on, best first, with their free memory: JSON, for a front end."""
+    """List the devices to score on, best first, with their free memory: one JSON object a line, for a front end."""
     from miqanet_core.cli.devices import run
 
     run()

@@ -12,8 +12,9 @@ from miqanet_core.cli.terminal import harmless
 
 
 def run() -> None:
-    """Print a JSON list, best device first; memory in bytes, null where torch does not tell."""
-    print(json.dumps(list(_devices())))  # ASCII, so that no encoding can spoil it
+    """Print one JSON object a line, best device first; memory in bytes, null where torch does not tell."""
+    for device in _devices():
+        print(json.dumps(device))  # ASCII, so that no encoding can spoil it
 
 
 def _devices() -> Iterator[dict[str, Any]]:

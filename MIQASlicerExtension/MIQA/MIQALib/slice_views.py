@@ -18,9 +18,8 @@ def show_map(scene, volume, map_node, opacity: float) -> None:
         composite.SetBackgroundVolumeID(volume.GetID())
         composite.SetForegroundVolumeID(map_node.GetID())
         composite.SetForegroundOpacity(opacity)
-    axes = _ijk_to_world(volume)
     for node in scene.GetNodesByClass("vtkMRMLSliceNode"):
-        node.RotateToAxes(axes)
+        node.RotateToVolumePlane(volume)
 
 
 def set_opacity(scene, map_node, opacity: float) -> None:
@@ -59,18 +58,6 @@ def shown_slice(slice_node, volume):
     origin = [to_ras.GetElement(row, 3) for row in range(3)]
     index = round(_dot([o - f for o, f in zip(origin, first, strict=True)], normal) / along)
     return index if 0 <= index < count else None
-
-
-def _ijk_to_world(volume):
-    """The volume's axes with its parent transforms, which RotateToVolumePlane leaves out; a warp's are left out here too."""
-    to_world = vtk.vtkMatrix4x4()
-    transform = volume.GetParentTransformNode()
-    if transform is not None and transform.IsTransformToWorldLinear():
-        transform.GetMatrixTransformToWorld(to_world)
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
-    return matrix
 
 
 def _dot(a, b) -> float:
