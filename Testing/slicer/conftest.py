@@ -12,6 +12,9 @@ from types import ModuleType
 
 import pytest
 
+import parameter_node_stand_in
+
+HERE = Path(__file__).resolve().parent
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = REPOSITORY / "MIQASlicerExtension" / "MIQA"
 
@@ -21,11 +24,15 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 @pytest.fixture(scope="session", autouse=True)
 def slicer():
     """The package slicer-core under the name that modules import, with a stand-in for its translation."""
-    slicer = pytest.importorskip("slicer", reason="slicer-core is absent: pip install slicer-core==5.12.4.0")
+    with pytest.MonkeyPatch.context() as patch:
+        # slicer-core takes each folder called slicer on the path for a part of itself, and this one is called so.
+        patch.setattr(sys, "path", [entry for entry in sys.path if Path(entry, "slicer").resolve() != HERE])
+        slicer = pytest.importorskip("slicer", reason="slicer-core is absent: pip install slicer-core==5.12.4.0")
     i18n = ModuleType("slicer.i18n")
     i18n.tr = lambda text: text  # type: ignore[attr-defined]
     i18n.translate = lambda context, text: text  # type: ignore[attr-defined]
     sys.modules["slicer.i18n"] = i18n
+    sys.modules["slicer.parameterNodeWrapper"] = parameter_node_stand_in.module
     if str(MODULE) not in sys.path:
         sys.path.insert(0, str(MODULE))
     from MIQALib.core_package import load_core

@@ -6,6 +6,7 @@ Everything is set by setters and read by ``property``: PythonQt knows them under
 from pathlib import Path
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from MIQALib import install
@@ -14,8 +15,7 @@ from MIQALib.devices import DeviceList, device_label
 from MIQALib.dicom_loading import SETTING as DICOM_SETTING
 from MIQALib.logic import Listener
 from MIQALib.parameters import Scope, settings_of
-from MIQALib.quality_map import quality_colors
-from MIQALib.result_nodes import CHART, MAP, ResultNodes
+from MIQALib.result_nodes import CHART, MAP, RESULT, ResultNodes
 from MIQALib.slice_table import SliceTable
 from MIQALib.slice_views import jump_to, set_opacity, show_map
 from MIQALib.volumes import UnfitVolume, volumes_to_score
@@ -26,15 +26,17 @@ from MIQALib.volumes import UnfitVolume, volumes_to_score
 class Panel(Listener):
     """``ui``: the widgets of MIQA.ui by name. ``logic``: a ScoringLogic, whose listener the panel becomes.
 
-    ``make_process(on_event, on_end)`` as for the logic. ``app``: ask(title, ...) dialogs, settings and clipboard of Slicer; see
+    ``labels``: the :class:`MIQALib.slice_label.SliceLabels`. ``app``: Slicer's settings, dialogs, clipboard and processes, see
     :class:`MIQALib.application.Application`.
     """
 
-    def __init__(self, qt, ui, logic, make_process, app):
-        self._qt, self.ui, self._logic, self._make_process, self._app = qt, ui, logic, make_process, app
+    def __init__(self, qt, ui, logic, labels, app):
+        self.ui, self._logic, self._labels, self._app = ui, logic, labels, app
         self.parameters = None
         self._quality = self._policy = self._devices = None
         self._last_worst = None
+        self._watched = None
+        self._storing = False
         self._table = SliceTable(qt, ui.sliceTable, self.go_to)
         logic.listener = self
         self._connect()
@@ -63,12 +65,9 @@ class Panel(Listener):
             # Without the signal's own argument, which would be taken for one of the action's.
             button.clicked.connect(lambda *_checked, action=action: action())
         ui.deviceComboBox.currentIndexChanged.connect(lambda *_index: self._take_device())
-        ui.dicomCheckBox.toggled.connect(lambda on: app_setting(on))
+        ui.dicomCheckBox.toggled.connect(lambda on: self._app.set_setting(DICOM_SETTING, "true" if on else "false"))
         ui.pythonLineEdit.editingFinished.connect(self._take_python)
         ui.colorSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._take_colors)
-
-        def app_setting(on) -> None:
-            self._app.set_setting(DICOM_SETTING, "true" if on else "false")
 
     # Parameters
 
@@ -85,11 +84,27 @@ class Panel(Listener):
             return
         self._show_device()
         self._logic.opacity = self.parameters.opacity
+        self._watch(ResultNodes(volume).node(RESULT) if volume else None)
         quality, policy = ResultNodes(volume).load() if volume else (None, None)
         if quality is not None:
             quality, policy = self._under_present_thresholds(volume, quality, policy)
             set_opacity(volume.GetScene(), ResultNodes(volume).node(MAP), self.parameters.opacity)
         self._show_result(quality, policy)
+        self._labels.update()
+
+    def _watch(self, node) -> None:
+        """Follow the result of the volume that is shown: a sequence browser changes it with the time point."""
+        if self._watched is not None:
+            watched, tag = self._watched
+            watched.RemoveObserver(tag)
+        self._watched = None if node is None else (node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._result_changed))
+
+    def _result_changed(self, *_event) -> None:
+        nodes = ResultNodes(self._volume())
+        quality, policy = nodes.load()
+        if quality is not None and not self._storing and nodes.node(MAP) is not None:
+            nodes.draw(quality, policy)
+            self.refresh()
 
     def _under_present_thresholds(self, volume, quality, policy):
         from miqanet_core.policy import judged_anew
@@ -103,7 +118,9 @@ class Panel(Listener):
             return quality, policy
         quality = judged_anew(quality, wanted)
         nodes = ResultNodes(volume)
+        self._storing = True
         nodes.store(quality, wanted)
+        self._storing = False
         nodes.draw(quality, wanted)
         return quality, wanted
 
@@ -273,7 +290,7 @@ class Panel(Listener):
         if self._devices is not None:
             self._devices.stop()
         try:
-            self._devices = DeviceList(self._make_process, self._show_devices)
+            self._devices = DeviceList(self._app.make_process, self._show_devices)
         except OSError as error:
             self._say(str(error))
             return
@@ -361,13 +378,10 @@ class Panel(Listener):
 
     def close(self) -> None:
         """Slicer is closing: end what runs."""
+        self._watch(None)
         if self._devices is not None:
             self._devices.stop()
         self._logic.close()
-
-    def make_colors(self) -> None:
-        """Offer MIQA's colours before the first result."""
-        quality_colors(self._scene())
 
     def _scene(self):
         return slicer.mrmlScene

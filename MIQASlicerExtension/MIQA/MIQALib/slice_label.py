@@ -65,3 +65,27 @@ class SliceLabel:
         self._observed = []
         self._renderer.RemoveViewProp(self.actor)
         self._render()
+
+
+class SliceLabels:
+    """The labels of all slice views. ``views()`` gives (slice node, composite node, renderer, render) of each, as of now."""
+
+    def __init__(self, views):
+        self._views, self._labels = views, []
+        self.renew()
+
+    def renew(self) -> None:
+        """The layout has changed: other views may be there."""
+        self.remove()
+        self._labels = [SliceLabel(*view) for view in self._views()]
+
+    def update(self) -> None:
+        """A result has changed."""
+        for label in self._labels:
+            label.update()
+
+    def remove(self) -> None:
+        """Take them all out."""
+        for label in self._labels:
+            label.remove()
+        self._labels = []
