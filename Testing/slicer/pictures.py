@@ -28,7 +28,7 @@ SPOILED = (4, 5, 6, 7)
 
 def main(source: Path, out: Path) -> None:
     """Read, spoil, score, show, photograph."""
-    slicer = next(conftest.slicer.__wrapped__())
+    slicer = conftest.slicer.__wrapped__()
     scene = next(scenes := conftest.scene.__wrapped__(slicer))
     slicer.mrmlScene = scene
     application = QtWidgets.QApplication([])
@@ -73,7 +73,7 @@ def main(source: Path, out: Path) -> None:
         getattr(ui, name).hide()
     panel.use(parameters)
     panel.next_worst()
-    window.resize(470, 900)
+    window.resize(470, 700)
     window.show()
     application.processEvents()
     window.grab().save(str(out / "panel.png"))

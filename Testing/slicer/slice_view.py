@@ -81,8 +81,12 @@ class SliceView:
         actor.SetTitle(legend.GetTitleText())
         actor.SetLabelFormat(legend.GetLabelFormat())
         actor.SetNumberOfLabels(legend.GetNumberOfLabels())
-        actor.SetPosition(0.80, 0.2)
-        actor.SetPosition2(0.18, 0.6)
+        actor.UnconstrainedFontSizeOn()
+        for style in (actor.GetTitleTextProperty(), actor.GetLabelTextProperty()):
+            style.SetFontSize(13)
+            style.ItalicOff()
+        actor.SetPosition(0.78, 0.25)
+        actor.SetPosition2(0.10, 0.5)
         self.renderer.AddViewProp(actor)
         return actor
 

@@ -42,6 +42,7 @@ class FakeApplication:
 
     def __init__(self):
         self.settings, self.copied, self.answer, self.chart, self.process = {}, "", "", None, None
+        self.files, self.imported = {}, None
 
     def setting(self, name):
         return self.settings.get(name, "")
@@ -60,6 +61,13 @@ class FakeApplication:
         return self.answer
 
     ask_file = ask_new_file
+
+    def dicom_files(self, instance_uids):
+        return [self.files[uid] for uid in instance_uids if uid in self.files]
+
+    def import_dicom(self, folder):
+        self.imported = sorted(path.name for path in folder.iterdir())
+        return True
 
     def copy(self, text):
         self.copied = text
@@ -267,6 +275,36 @@ def test_exports(panel, series, tmp_path):
     assert panel.app.chart is ResultNodes(panel.parameters.inputVolume).node(CHART)
 
 
+def test_dicom_objects_are_written_by_the_process_and_imported(panel, series, tmp_path):
+    from pathlib import Path
+
+    from MIQALib.process import Ending
+
+    ui, volume = panel.ui, panel.parameters.inputVolume
+    ui.scoreButton.click()
+    finish(panel, series, tmp_path)
+    assert not ui.exportDicomButton.isEnabled(), "not loaded from DICOM"
+    volume.SetAttribute("DICOM.instanceUIDs", "1.2.1 1.2.2")
+    panel.refresh()
+    ui.exportDicomButton.click()
+    assert "no longer in Slicer's DICOM database" in ui.statusLabel.text()
+    panel.app.files = dict(zip(["1.2.1", "1.2.2"], series.sources, strict=False))
+    ui.exportDicomButton.click()
+    process = panel.app.process
+    inputs, objects = Path(process.arguments[1]), Path(process.arguments[process.arguments.index("--dicom") + 1])
+    assert [path.read_bytes() for path in sorted(inputs.iterdir())] == [path.read_bytes() for path in series.sources[:2]]
+    assert not ui.exportDicomButton.isEnabled()
+    objects.mkdir()
+    (objects / "report.dcm").write_bytes(b"x")
+    process.end(Ending(0))
+    assert panel.app.imported == ["report.dcm"]
+    assert not inputs.exists()
+    assert ui.exportDicomButton.isEnabled()
+    ui.exportDicomButton.click()
+    panel.app.process.end(Ending(0))
+    assert ui.statusLabel.text() == "No DICOM object was written"
+
+
 def test_another_volume_and_a_closed_scene(panel, slicer, scene, series, tmp_path):
     panel.ui.scoreButton.click()
     finish(panel, series, tmp_path)
@@ -286,7 +324,7 @@ def test_every_object_that_the_code_names_is_in_the_ui(qapp):
     _, ui = load_window()
     code = "\n".join(path.read_text(encoding="utf-8") for path in [*MODULE.glob("*.py"), *MODULE.glob("MIQALib/*.py")])
     named = set(re.findall(r"\bui\.(\w+)", code)) - {"MIQALib"}
-    assert len(named) == 25
+    assert len(named) == 26
     assert {name for name in named if not hasattr(ui, name)} == set()
 
 

@@ -43,6 +43,17 @@ class Application:
         """A folder."""
         return self._qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title)
 
+    def dicom_files(self, instance_uids) -> list:
+        """The files of these instances, as far as Slicer's DICOM database has them; empty when one is missing."""
+        files = [slicer.dicomDatabase.fileForInstance(uid) for uid in instance_uids]
+        return files if all(files) else []
+
+    def import_dicom(self, folder) -> bool:
+        """Copy a folder's objects into Slicer's DICOM database."""
+        from DICOMLib import DICOMUtils
+
+        return DICOMUtils.importDicom(str(folder), slicer.dicomDatabase, copyFiles=True)
+
     def copy(self, text) -> None:
         """Into the clipboard."""
         self._qt.QApplication.clipboard().setText(text)

@@ -88,8 +88,7 @@ class ScoringLogic:
         for volume in volumes:
             check_volume(volume)
         self._policy = settings.policy()
-        self._run += 1
-        folder = self._folder / str(self._run)
+        folder = self.new_folder()
         self._out, self._inputs = folder / "results", folder / "inputs"
         try:
             self._targets = {}
@@ -126,6 +125,11 @@ class ScoringLogic:
         self.abandon()
         self._scene.RemoveObserver(self._observer)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def new_folder(self) -> Path:
+        """A folder of this session that nothing else uses; not made yet, gone when the session ends."""
+        self._run += 1
+        return self._folder / str(self._run)
 
     def _write(self, volume) -> None:
         folder = self._inputs / str(len(self._targets))

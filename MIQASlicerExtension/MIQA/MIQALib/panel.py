@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from MIQALib import install
 from MIQALib.application import PYTHON_SETTING
 from MIQALib.devices import DeviceList, device_label
+from MIQALib.dicom_export import DicomExport, instance_uids
 from MIQALib.dicom_loading import SETTING as DICOM_SETTING
 from MIQALib.logic import Listener
 from MIQALib.parameters import Scope, settings_of
@@ -33,7 +34,7 @@ class Panel(Listener):
     def __init__(self, qt, ui, logic, labels, app):
         self.ui, self._logic, self._labels, self._app = ui, logic, labels, app
         self.parameters = None
-        self._quality = self._policy = self._devices = None
+        self._quality = self._policy = self._devices = self._export = None
         self._last_worst = None
         self._watched = None
         self._storing = False
@@ -55,6 +56,7 @@ class Panel(Listener):
             (ui.plotButton, self.show_plot),
             (ui.exportCsvButton, self.export_csv),
             (ui.exportHtmlButton, self.export_html),
+            (ui.exportDicomButton, self.export_dicom),
             (ui.copyButton, self.copy),
             (ui.refreshDevicesButton, self.list_devices),
             (ui.modelBrowseButton, self.choose_model),
@@ -195,9 +197,7 @@ class Panel(Listener):
             self._last_worst = None
         self._quality, self._policy = quality, policy
         ui = self.ui
-        for button in (ui.nextWorstButton, ui.plotButton, ui.exportCsvButton, ui.copyButton):
-            button.setEnabled(quality is not None)
-        ui.exportHtmlButton.setEnabled(self._report() is not None)
+        self.refresh_buttons()
         if quality is None:
             ui.verdictLabel.setText(_("No result yet.") if self._volume() else _("Choose a volume."))
             ui.reasonsLabel.setText("")
@@ -217,6 +217,14 @@ class Panel(Listener):
         self._table.fill(slice_rows(quality.slices))
         colors = ResultNodes(self._volume()).node(MAP).GetDisplayNode().GetColorNode()
         ui.colorSelector.setCurrentNode(colors)
+
+    def refresh_buttons(self) -> None:
+        """Enable what can be done with the result that is shown."""
+        ui, there = self.ui, self._quality is not None
+        for button in (ui.nextWorstButton, ui.plotButton, ui.exportCsvButton, ui.copyButton):
+            button.setEnabled(there)
+        ui.exportHtmlButton.setEnabled(self._report() is not None)
+        ui.exportDicomButton.setEnabled(there and self._export is None and bool(instance_uids(self._volume())))
 
     def go_to(self, index) -> None:
         """Show slice ``index`` in all views."""
@@ -262,6 +270,31 @@ class Panel(Listener):
         path = self._app.ask_new_file(_("Save the report"), f"{self._volume().GetName()}.html", "HTML (*.html)")
         if path:
             self._write(path, self._report().read_bytes())
+
+    def export_dicom(self) -> None:
+        """Quality report (SR) and key objects, into Slicer's DICOM database."""
+        files = self._app.dicom_files(instance_uids(self._volume()))
+        if not files:
+            self._say(_("The DICOM files of this volume are no longer in Slicer's DICOM database; import them again."))
+            return
+        try:
+            self._export = DicomExport(self._app.make_process, self._logic.new_folder(), self._exported)
+            self._export.start(files, settings_of(self.parameters))
+        except OSError as error:
+            self._export = None
+            self._say(str(error))
+            return
+        self.ui.exportDicomButton.setEnabled(False)
+        self._say(_("Writing DICOM objects: the series is read from its DICOM files and scored once more."))
+
+    def _exported(self, objects, message) -> None:
+        self._export = None
+        if objects is not None:
+            message = _("The quality report is in Slicer's DICOM database, in the patient's study.")
+            if not self._app.import_dicom(objects):
+                message = _("Slicer's DICOM database did not take the report; it is in {folder}").format(folder=objects)
+        self._say(message or "")
+        self.refresh_buttons()
 
     def copy(self) -> None:
         """The summary as text."""
@@ -379,8 +412,9 @@ class Panel(Listener):
     def close(self) -> None:
         """Slicer is closing: end what runs."""
         self._watch(None)
-        if self._devices is not None:
-            self._devices.stop()
+        for helper in (self._devices, self._export):
+            if helper is not None:
+                helper.stop()
         self._logic.close()
 
     def _scene(self):
