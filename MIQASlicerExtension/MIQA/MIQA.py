@@ -1,7 +1,6 @@
 """MIQA in 3D Slicer: is this MR scan good enough, and where is it bad? A research tool, not a medical device."""
 
 import qt
-import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -12,6 +11,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+
+import slicer
 
 
 class MIQA(ScriptedLoadableModule):
@@ -167,7 +168,7 @@ class MIQATest(ScriptedLoadableModuleTest):
 
     def test_score_jump_save_and_load(self):
         """One volume from Score to a scene that is loaded again."""
-        import os
+        from pathlib import Path
 
         from MIQALib.result_nodes import CHART, MAP, TABLE, ResultNodes
         from MIQALib.slice_views import shown_slice
@@ -192,7 +193,7 @@ class MIQATest(ScriptedLoadableModuleTest):
         views = [slicer.app.layoutManager().sliceWidget(name) for name in ("Red", "Yellow", "Green")]
         self.assertIn(worst.index, [shown_slice(view.mrmlSliceNode(), volume) for view in views])
 
-        path = os.path.join(slicer.util.tempDirectory("MIQATest"), "scene.mrb")
+        path = str(Path(slicer.util.tempDirectory("MIQATest")) / "scene.mrb")
         self.assertTrue(slicer.util.saveScene(path))
         slicer.mrmlScene.Clear(0)
         self.assertTrue(slicer.util.loadScene(path))

@@ -13,6 +13,8 @@ from miqanet_core.quality import Interval, ModelIdentity, SeriesQuality, SliceQu
 from miqanet_core.report.overlay import ras_affine
 from miqanet_core.series import Geometry, MRSeries
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+MODULE = REPOSITORY / "MIQASlicerExtension" / "MIQA"
 MODEL = ModelIdentity("stand_in", "0.0", "0123456789abcdef" * 4)
 
 
@@ -47,10 +49,12 @@ def flipped(series: MRSeries, axes: Sequence[int]) -> MRSeries:
 
 
 def quality_of(series: MRSeries, scores: Sequence[float | None], policy: Policy | None = None) -> SeriesQuality:
-    """A result with these scores. In each slice the map counts up from the score's whole part, so no two voxels near by agree."""
+    """A result with these scores. In each slice the map counts up from the score's whole part: neighbours differ."""
     judgement = (policy or Policy.default()).judge(scores)
     artifacts = [{"ghosting": 0.42} if s is not None and s < 50 else {} for s in scores]
-    slices = tuple(SliceQuality(i, s, f, a) for i, (s, f, a) in enumerate(zip(scores, judgement.slice_flags, artifacts, strict=True)))
+    slices = tuple(
+        SliceQuality(i, s, f, a) for i, (s, f, a) in enumerate(zip(scores, judgement.slice_flags, artifacts, strict=True))
+    )
     ramp = np.arange(series.voxels[0].size, dtype=np.float32).reshape(series.voxels[0].shape) % 997 / 1000
     return SeriesQuality(
         series={"description": series.description, "modality": "MR", "size": list(series.size), "notes": []},

@@ -1,6 +1,6 @@
-"""Makes the pictures of the user guide: a real volume, four of its slices spoiled by simulated motion, scored by the real model.
+"""Makes the pictures of the user guide: a real volume, four slices spoiled by simulated motion, scored by the real model.
 
-    PYTHONPATH=. python Testing/slicer/pictures.py ../shared/data/mri/brain_T2_FSE_FNNDSC MIQASlicerExtension/Screenshots
+PYTHONPATH=. python Testing/slicer/pictures.py ../shared/data/mri/brain_T2_FSE_FNNDSC MIQASlicerExtension/Screenshots
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "unit")]
 
-import conftest  # noqa: E402
 from PIL import Image  # noqa: E402
 from PySide6 import QtWidgets  # noqa: E402
 
+import conftest  # noqa: E402
 from miqanet_core import Scorer, read_series  # noqa: E402
 from miqanet_core.artifacts import simulate  # noqa: E402
 from miqanet_core.policy import Policy  # noqa: E402
@@ -39,7 +39,6 @@ def main(source: Path, out: Path) -> None:
     from MIQALib.result_nodes import MAP, ResultNodes
     from MIQALib.slice_label import SliceLabels
     from MIQALib.slice_views import jump_to, show_map
-
     from panel_window import load_window, qt_namespace
     from slice_view import SliceView
     from test_panel import FakeApplication

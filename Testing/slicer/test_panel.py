@@ -7,10 +7,9 @@ import re
 import pytest
 
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 is absent: pip install PySide6-Essentials")
-from conftest import MODULE, REPOSITORY
 from miqanet_core import read_series
 from miqanet_core.policy import Policy
-from mrml_samples import add_volume, overlay_file, quality_of
+from mrml_samples import MODULE, REPOSITORY, add_volume, overlay_file, quality_of
 from panel_window import load_window, qt_namespace
 from slice_view import SliceView
 

@@ -169,7 +169,7 @@ def test_closing_the_scene_leaves_no_orphan_and_no_node(run, scene, volume, appl
     assert gone(seen["processes"])
     assert run.recorder.cancelled is True
     assert run.recorder.failures == []
-    assert not [n for n in scene.GetNodesByClass("vtkMRMLScalarVolumeNode")]
+    assert not list(scene.GetNodesByClass("vtkMRMLScalarVolumeNode"))
 
 
 def test_a_worker_that_the_system_kills_is_reported_with_the_cure(run, volume, application):
@@ -217,7 +217,9 @@ def test_a_setting_that_is_not_there_is_reported(run, volume, application):
 
 def worker_events(*arguments, prefix=(), **options):
     command = [*prefix, sys.executable, str(WORKER), *map(str, arguments)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, **options)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, **options
+    )
     try:
         lines = [json.loads(line) for line in process.stdout]
         return process.wait(60), lines

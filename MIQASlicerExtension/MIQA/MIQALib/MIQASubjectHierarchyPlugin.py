@@ -1,10 +1,10 @@
 """The entry "Assess image quality" in the context menu of volumes; Slicer finds the class by this file's name."""
 
 import qt
-import slicer
 from AbstractScriptedSubjectHierarchyPlugin import AbstractScriptedSubjectHierarchyPlugin
 from slicer.i18n import tr as _
 
+import slicer
 from MIQALib.subject_hierarchy import can_assess
 
 

@@ -1,7 +1,6 @@
 """What the panel wants of Slicer's application: settings, dialogs, clipboard, layout."""
 
 import slicer
-
 from MIQALib.interpreter import choose_interpreter
 from MIQALib.process import WorkerProcess
 

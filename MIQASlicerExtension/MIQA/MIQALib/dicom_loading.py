@@ -1,8 +1,8 @@
 """Scores each series when it is loaded from the DICOM browser, where the user has asked for that."""
 
-import slicer
 import vtk
 
+import slicer
 from MIQALib.volumes import UnfitVolume, check_volume, is_result
 
 SETTING = "MIQA/ScoreOnDicomLoad"

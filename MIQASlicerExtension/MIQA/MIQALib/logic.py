@@ -5,9 +5,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import slicer
 from slicer.i18n import tr as _
 
+import slicer
 from MIQALib import messages
 from MIQALib.quality_map import read_overlay
 from MIQALib.result_nodes import MAP, ResultNodes

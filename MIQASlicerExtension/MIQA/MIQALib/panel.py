@@ -5,10 +5,10 @@ Everything is set by setters and read by ``property``: PythonQt knows them under
 
 from pathlib import Path
 
-import slicer
 import vtk
 from slicer.i18n import tr as _
 
+import slicer
 from MIQALib import install
 from MIQALib.application import PYTHON_SETTING
 from MIQALib.devices import DeviceList, device_label
@@ -20,8 +20,6 @@ from MIQALib.result_nodes import CHART, MAP, RESULT, ResultNodes
 from MIQALib.slice_table import SliceTable
 from MIQALib.slice_views import jump_to, set_opacity, show_map
 from MIQALib.volumes import UnfitVolume, volumes_to_score
-
-
 
 
 class Panel(Listener):

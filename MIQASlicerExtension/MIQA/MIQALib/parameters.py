@@ -3,10 +3,10 @@
 import enum
 from typing import Annotated
 
-import slicer
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 
+import slicer
 from MIQALib.settings import Settings
 
 PRECISIONS = ["auto", "fp32", "bf16"]

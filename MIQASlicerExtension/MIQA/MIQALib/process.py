@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,10 +80,8 @@ class WorkerProcess:
         if self._pid is None or not self.running:
             return
         if os.name == "posix":
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self._pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         else:
             subprocess.run(["taskkill", "/T", "/F", "/PID", str(self._pid)], check=False, capture_output=True)
 

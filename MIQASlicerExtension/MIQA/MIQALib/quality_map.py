@@ -1,7 +1,8 @@
 """The quality map as a volume that lies exactly on the volume it was made of."""
 
-import slicer
 import vtk
+
+import slicer
 
 # Where nothing was scored the map holds 0; a scored voxel is never below 0.01 (miqanet_core.report.overlay).
 _LOWEST_SHOWN = 0.005
@@ -32,15 +33,20 @@ def read_overlay(path, volume):
     return np.ascontiguousarray(voxels[k, j, i], np.float32)
 
 
-def update_map(node, voxels, volume, color_node) -> None:
-    """Give the map's node ``voxels`` (slices, rows, columns), ``volume``'s geometry and parent transform, and a display.
+def set_map(node, voxels, volume) -> None:
+    """Give the map's node ``voxels`` (slices, rows, columns) and the geometry of ``volume``.
 
-    Geometry and transform are copied from the volume, not read from a file: they are equal to the last bit.
+    The geometry is copied from the volume, not read from a file: it is equal to the last bit.
     """
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
     slicer.util.updateVolumeFromArray(node, voxels)
+
+
+def update_map(node, voxels, volume, color_node) -> None:
+    """As :func:`set_map`, with the volume's parent transform and, in the scene, a display in the colours of ``color_node``."""
+    set_map(node, voxels, volume)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
@@ -85,7 +91,7 @@ def show_legend(map_node, visible: bool) -> None:
         if not visible:
             return
         legend = logic.AddDefaultColorLegendDisplayNode(map_node)
-    legend.SetTitleText("MIQA quality\n0 worst, 100 best")
+    legend.SetTitleText("MIQA quality")
     legend.SetLabelFormat("%.0f")
     legend.SetNumberOfLabels(5)
     legend.SetVisibility(visible)

@@ -3,9 +3,9 @@
 import json
 from dataclasses import asdict
 
-import slicer
 from slicer.i18n import tr as _
 
+import slicer
 from MIQALib.quality_map import quality_colors, show_legend, update_map
 from MIQALib.score_table import update_chart, update_table
 

@@ -1,6 +1,5 @@
 """The slices' scores as a table, and the table as a chart with the thresholds across it."""
 
-import slicer
 import vtk
 from slicer.i18n import tr as _
 

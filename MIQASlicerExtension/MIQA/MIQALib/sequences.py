@@ -1,16 +1,16 @@
 """A browsable 4-D sequence: each time point is scored, and its result follows the sequence browser."""
 
-import slicer
 from slicer.i18n import tr as _
 
-from MIQALib.quality_map import read_overlay, update_map
+import slicer
+from MIQALib.quality_map import read_overlay, set_map
 from MIQALib.result_nodes import MAP, RESULT, ResultNodes, to_document
 
 
 def browser_of(volume):
     """The sequence browser whose current time point ``volume`` shows, None when it is no part of a sequence."""
     for browser in volume.GetScene().GetNodesByClass("vtkMRMLSequenceBrowserNode"):
-        if browser.IsProxyNode(volume):
+        if browser.IsProxyNodeID(volume.GetID()):
             return browser
     return None
 
@@ -33,8 +33,7 @@ def store_time_point(volume, index_value, quality, policy, overlay) -> None:
         results.update(quality, policy, voxels)
     map_node = slicer.vtkMRMLScalarVolumeNode()
     map_node.SetAttribute("MIQA.of", volume.GetID())
-    map_node.Copy(results.node(MAP))
-    update_map(map_node, voxels, source, results.node(MAP).GetDisplayNode().GetColorNode())
+    set_map(map_node, voxels, source)
     _sequence(browser, results, MAP, _("quality maps")).SetDataNodeAtValue(map_node, index_value)
     text = slicer.vtkMRMLTextNode()
     text.SetText(to_document(quality, policy))

@@ -1,7 +1,8 @@
 """Slice views: show the map over the volume, go to a slice, tell which slice is shown."""
 
-import slicer
 import vtk
+
+import slicer
 
 # The cosine between a view's normal and the volume's slice axis from which on the view shows acquired slices.
 _PARALLEL = 0.999
@@ -41,7 +42,7 @@ def slice_center(volume, index: int):
 
 
 def jump_to(scene, volume, index: int) -> None:
-    """Move every slice view so that it shows the middle of slice ``index``; a view of the acquired plane then shows it whole."""
+    """Move every slice view to the middle of slice ``index``; a view of the acquired plane then shows the slice whole."""
     slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *slice_center(volume, index))
 
 

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-import slicer
 from slicer.i18n import tr as _
+
+import slicer
 
 
 class UnfitVolume(ValueError):
