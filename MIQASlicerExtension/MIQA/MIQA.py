@@ -39,7 +39,7 @@ class MIQA(ScriptedLoadableModule):
         self.dicom_loading = DicomLoading(
             slicer.mrmlScene,
             enabled=lambda: qt.QSettings().value(SETTING) == "true",
-            score=lambda volumes: slicer.util.getModuleWidget("MIQA").assess(volumes),
+            score=lambda volumes: slicer.util.getModuleWidget("MIQA").panel.assess_when_free(volumes),
             after=qt.QTimer.singleShot,
         )
         if slicer.app.commandOptions().noMainWindow:

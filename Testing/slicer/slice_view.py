@@ -70,7 +70,7 @@ class SliceView:
         return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[::-1, :, :3].copy()
 
     def _legend(self):
-        """The legend of the foreground, drawn by the actor that Slicer's displayable manager uses; the manager needs a window."""
+        """The legend of the foreground, drawn by the actor that Slicer's own manager of legends uses."""
         identifier = self.composite_node.GetForegroundVolumeID()
         foreground = self.slice_node.GetScene().GetNodeByID(identifier) if identifier else None
         legend = self._slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(foreground) if foreground else None

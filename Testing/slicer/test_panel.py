@@ -191,7 +191,9 @@ def test_thresholds_judge_the_same_scores_anew(panel, series, tmp_path):
 
     panel.ui.scoreButton.click()
     finish(panel, series, tmp_path)
+    assert panel.ui.exportHtmlButton.isEnabled()
     panel.parameters.sliceFlag = 10.0
+    assert not panel.ui.exportHtmlButton.isEnabled(), "the report tells other flags than the panel"
     assert column(panel, 2)[0] == ""
     assert "✓ Diagnostic" in panel.ui.verdictLabel.text()
     quality, policy = ResultNodes(panel.parameters.inputVolume).load()
@@ -249,6 +251,18 @@ def test_all_volumes_are_scored_in_one_run(panel, slicer, scene, series, tmp_pat
     finish(panel, series, tmp_path)
     assert ResultNodes(second).load() == (None, None)
     assert ResultNodes(panel.parameters.inputVolume).load()[0] is not None
+
+
+def test_series_that_come_while_one_is_scored_wait_their_turn(panel, slicer, scene, series, tmp_path):
+    panel.ui.scoreButton.click()
+    first = panel.app.process
+    later = [add_volume(slicer, scene, series, name) for name in ("second", "third")]
+    for volume in later:
+        panel.assess_when_free([volume])
+    assert panel.app.process is first
+    finish(panel, series, tmp_path)
+    assert [a.rsplit("/", 1)[1] for a in panel.app.process.arguments[1:3]] == ["second.nrrd", "third.nrrd"]
+    panel.ui.cancelButton.click()
 
 
 def test_exports(panel, series, tmp_path):

@@ -131,7 +131,7 @@ def test_a_volume_is_scored_from_scene_to_scene(run, volume, application, tmp_pa
     shown = slicer.util.arrayFromVolume(ResultNodes(volume).node(MAP))
     for image, s in zip(shown, quality.slices, strict=True):
         assert image[image > 0].min() > 0 if s.score is not None else image.max() == 0
-    assert run.logic.reports[volume.GetID()].is_file()
+    assert run.logic.reports[volume.GetID()][0].is_file()
     assert not list((tmp_path / "für Ärzte 脳").rglob("*.nrrd")), "the voxels do not stay on the disk"
     run.logic.close()
     assert not (tmp_path / "für Ärzte 脳").exists()

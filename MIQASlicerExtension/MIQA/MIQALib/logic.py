@@ -68,7 +68,8 @@ class ScoringLogic:
         self._process = None
         self._run = 0
         self._observer = scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, lambda *_event: self.abandon())
-        self.reports: dict[str, Path] = {}
+        # The report of each volume that was scored in this session, and the policy it was made with.
+        self.reports: dict[str, tuple[Path, object]] = {}
 
     @property
     def running(self) -> bool:
@@ -177,7 +178,8 @@ class ScoringLogic:
             self._fail(_("The result of {name} could not be read: {error}").format(name=volume.GetName(), error=error))
             return
         if target.index_value is None:
-            self.reports[volume.GetID()] = result.with_name(f"{result.name.removesuffix('.json')}.html")
+            report = result.with_name(f"{result.name.removesuffix('.json')}.html")
+            self.reports[volume.GetID()] = (report, self._policy)
         if quality.score is not None:
             show_map(self._scene, volume, ResultNodes(volume).node(MAP), self.opacity)
         self.listener.scored(volume)

@@ -34,6 +34,7 @@ class Panel(Listener):
         self.parameters = None
         self._quality = self._policy = self._devices = self._export = None
         self._last_worst = None
+        self._waiting: list[str] = []
         self._watched = None
         self._storing = False
         self._table = SliceTable(qt, ui.sliceTable, self.go_to)
@@ -142,7 +143,9 @@ class Panel(Listener):
             self.assess([self._volume()])
 
     def assess(self, volumes) -> None:
-        """Score these volumes and show the first; also what the subject hierarchy and the DICOM browser ask for."""
+        """Score these volumes and show the first; also what the subject hierarchy asks for."""
+        if self.parameters is None:
+            return
         if not self._app.python_is_chosen() and install.missing():
             self._say(_("What MIQA needs is not installed yet: press Install under Installation."))
             self.ui.installationCollapsibleButton.setProperty("collapsed", False)
@@ -153,6 +156,18 @@ class Panel(Listener):
             self._say(str(error))
             return
         self.parameters.inputVolume = volumes[0]
+
+    def assess_when_free(self, volumes) -> None:
+        """The same once nothing else runs: several series may come from the DICOM browser while one is being scored."""
+        self._waiting += [volume.GetID() for volume in volumes]
+        self._assess_waiting()
+
+    def _assess_waiting(self) -> None:
+        if self._waiting and not self._logic.running:
+            volumes = [node for node in map(self._scene().GetNodeByID, self._waiting) if node is not None]
+            self._waiting = []
+            if volumes:
+                self.assess(volumes)
 
     def started(self) -> None:
         self._say(_("Starting: the model is being loaded."))
@@ -184,7 +199,9 @@ class Panel(Listener):
         self.ui.cancelButton.setEnabled(False)
         self.ui.scoreButton.setEnabled(self._has_volume())
         if cancelled:
+            self._waiting = []
             self._say(_("Cancelled. What was scored before stays."))
+        self._assess_waiting()
 
     # The result
 
@@ -302,9 +319,9 @@ class Panel(Listener):
         self._say(_("The summary is in the clipboard."))
 
     def _report(self):
-        """The HTML report of the last scoring; it goes with the session, and with the thresholds it was made with."""
-        path = self._logic.reports.get(self._volume_id())
-        return path if path is not None and path.is_file() else None
+        """The HTML report of the last scoring in this session; None when the thresholds have changed since: it tells others."""
+        path, policy = self._logic.reports.get(self._volume_id(), (None, None))
+        return path if path is not None and policy == self._policy and path.is_file() else None
 
     def _write(self, path, content) -> None:
         try:

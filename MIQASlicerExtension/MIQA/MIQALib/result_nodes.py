@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import lru_cache
 
 from slicer.i18n import tr as _
 
@@ -41,17 +42,8 @@ class ResultNodes:
 
     def load(self):
         """Quality and policy of the last scoring, (None, None) without one, or when the document is of another version."""
-        from miqanet_core.policy import Policy
-        from miqanet_core.quality import SeriesQuality
-
         node = self.node(RESULT)
-        if node is None or not node.GetText():
-            return None, None
-        try:
-            document = json.loads(node.GetText())
-            return SeriesQuality.from_dict(document["quality"]), Policy(**document["policy"])
-        except (ValueError, KeyError, TypeError):
-            return None, None
+        return _from_document(node.GetText() or "") if node is not None else (None, None)
 
     def update(self, quality, policy, voxels) -> None:
         """Show a new result. ``voxels``: the map, float32 (slices, rows, columns), 0 where nothing was scored."""
@@ -96,6 +88,19 @@ class ResultNodes:
             hierarchy.CreateItem(parent, node)
         elif parent:
             hierarchy.SetItemParent(item, parent)
+
+
+@lru_cache(maxsize=16)
+def _from_document(text: str):
+    """Kept, because the labels in the slice views ask for it with every step of scrolling."""
+    from miqanet_core.policy import Policy
+    from miqanet_core.quality import SeriesQuality
+
+    try:
+        document = json.loads(text)
+        return SeriesQuality.from_dict(document["quality"]), Policy(**document["policy"])
+    except (ValueError, KeyError, TypeError):
+        return None, None
 
 
 def to_document(quality, policy) -> str:
