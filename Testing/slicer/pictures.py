@@ -41,7 +41,7 @@ def main(source: Path, out: Path) -> None:
     from MIQALib.slice_views import jump_to, show_map
     from panel_window import load_window, qt_namespace
     from slice_view import SliceView
-    from test_panel import FakeApplication
+    from test_slicer_panel import FakeApplication
 
     series = read_series(source)
     voxels = series.voxels.copy()
