@@ -175,8 +175,9 @@ def test_closing_the_scene_leaves_no_orphan_and_no_node(run, scene, volume, appl
 def test_a_worker_that_the_system_kills_is_reported_with_the_cure(run, volume, application):
     from MIQALib.settings import Settings
 
-    run.recorder.at = lambda: os.kill(run.processes()[0].pid, signal.SIGKILL)
     run.logic.start([volume], Settings(device="cpu"))
+    wait_until(lambda: run.process.running and run.process._pid)
+    os.kill(run.process._pid, signal.SIGKILL)
     run.until_end()
     (message,) = run.recorder.failures
     assert "memory ran out" in message and "Choose another device" in message
@@ -206,13 +207,14 @@ def test_a_python_without_the_library_says_what_to_do(scene, volume, application
     assert run.recorder.failures == ["What MIQA needs is not installed. Press Install under Installation."]
 
 
-def test_a_setting_that_is_not_there_is_reported(run, volume, application):
-    from MIQALib.settings import Settings
+def test_each_kind_of_error_has_its_cure():
+    from MIQALib.messages import of_error
 
-    run.logic.start([volume], Settings(device="cuda:7"))
-    run.until_end()
-    (message,) = run.recorder.failures
-    assert "no device 'cuda:7'" in message and message.endswith("Choose another model, device or precision.")
+    said = {kind: of_error({"message": "x", "kind": kind}) for kind in ("input", "memory", "setting", "internal")}
+    assert said["input"] == "x", "the readers name their own"
+    assert said["memory"].startswith("x. Choose the CPU")
+    assert said["setting"] == "x. Choose another model, device or precision."
+    assert said["internal"].startswith("x. Please report it")
 
 
 def worker_events(*arguments, prefix=(), **options):
