@@ -25,5 +25,9 @@ class ModelError(ValueError):
     """A model, a weights file or a device that cannot be used; one line that says why and what to do."""
 
 
+class OutOfMemory(ModelError):
+    """The device's memory does not hold a single tile; one line that says what to do."""
+
+
 class Cancelled(Exception):
     """Scoring was stopped by its caller before it was finished."""

@@ -36,7 +36,7 @@ from typing import Any
 
 from miqanet_core.baseline import ENOUGH
 from miqanet_core.errors import InputError
-from miqanet_core.quality import Normal, Verdict
+from miqanet_core.quality import Normal, SeriesQuality, Verdict
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -158,6 +158,24 @@ class Policy:
         if mean < self.diagnostic:
             return f"{text}, below {self.diagnostic:g} (the limit for diagnostic)."
         return f"{text} ({self.diagnostic:g} or more is diagnostic)."
+
+
+def judged_anew(quality: SeriesQuality, policy: Policy) -> SeriesQuality:
+    """A result under other thresholds: its scores stay, flags, verdict and reasons are those of ``policy``.
+
+    A series that was not assessed stays so: thresholds have no part in that.
+    """
+    if quality.verdict is Verdict.NOT_ASSESSED:
+        return quality
+    judgement = policy.judge([s.score for s in quality.slices], normal=quality.normal)
+    return replace(
+        quality,
+        score=judgement.score,
+        verdict=judgement.verdict,
+        flagged=judgement.flagged,
+        reasons=judgement.reasons,
+        slices=tuple(replace(s, flagged=f) for s, f in zip(quality.slices, judgement.slice_flags, strict=True)),
+    )
 
 
 def explain_normal(normal: Normal) -> str:

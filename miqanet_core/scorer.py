@@ -13,7 +13,7 @@ import torch
 
 from miqanet_core.baseline import Baseline
 from miqanet_core.domain import Domain, unlike_by_facts
-from miqanet_core.errors import ModelError
+from miqanet_core.errors import ModelError, OutOfMemory
 from miqanet_core.findings import ArtifactReader, Findings
 from miqanet_core.model import NetworkOutput, fold_batch_norm, load_model
 from miqanet_core.policy import Policy
@@ -227,7 +227,7 @@ class Scorer:
                 if not _out_of_memory(error):
                     raise
             if len(chosen) == 1:
-                raise ModelError(f"not enough memory on {self.device} for one tile; close other programs or use --device cpu")
+                raise OutOfMemory(f"not enough memory on {self.device} for one tile; close other programs or use --device cpu")
             batch = max(1, len(chosen) // 2)
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from miqanet_core.cli import app
 from miqanet_core.cli.doctor import Check, State, _safely
 from miqanet_core.cli.outputs import unique_name
 from miqanet_core.cli.terminal import harmless
+from miqanet_core.errors import ModelError, OutOfMemory
 from miqanet_core.quality import SeriesQuality
 
 HERE = Path(__file__).parent
@@ -276,7 +278,7 @@ def test_jsonl_of_one_series_in_order_with_stand_in_scorer(miqanet, tmp_path):
     status, out, _ = miqanet("score", "good", "--progress", "jsonl", "--json", "q.json")
     assert status == 0
     assert events(out) == [
-        {"event": "start", "slices": 4, "series": 0},
+        {"event": "start", "slices": 4, "series": 0, "source": ""},
         {"event": "slice", "index": 0, "score": 80.0, "series": 0},
         {"event": "slice", "index": 1, "score": 70.0, "series": 0},
         {"event": "slice", "index": 2, "score": None, "series": 0},
@@ -290,6 +292,7 @@ def test_jsonl_of_several_series_with_errors_between_with_stand_in_scorer(miqane
     status, out, _ = miqanet("score", "mixed", "--progress", "jsonl", "--out", "r")
     assert status == 1
     told = [(e["event"], e.get("series"), e.get("result") or e.get("message")) for e in events(out) if e["event"] != "slice"]
+    assert [(e["source"], e["kind"]) for e in events(out) if e["event"] == "error"] == [("odd.nii", "input")]
     assert told == [
         ("start", 0, None),
         ("done", 0, str(Path("r/first.json"))),
@@ -308,7 +311,40 @@ def test_jsonl_says_done_only_when_the_list_stands_with_stand_in_scorer(miqanet)
 def test_jsonl_tells_what_ends_the_run_with_stand_in_scorer(miqanet):
     status, out, _ = miqanet("score", "good", "--progress", "jsonl", "--json", "q.json", "--model", "absent")
     assert status == 2
-    assert events(out) == [{"event": "error", "message": "unknown model 'absent'; known: stand_in"}]
+    message = "unknown model 'absent'; known: stand_in"
+    assert events(out) == [{"event": "error", "message": message, "source": "", "kind": "setting"}]
+
+
+def test_jsonl_start_names_the_file_that_a_series_came_from(miqanet, tmp_path, monkeypatch):
+    series = replace(cli_stand_ins.make_series(), sources=(Path("a.dcm"), Path("b.dcm")))
+    monkeypatch.setattr(cli_stand_ins.backend, "scan", lambda path, progress=None: cli_stand_ins.StandInResult([series]))
+    _, out, _ = miqanet("score", "good", "--progress", "jsonl", "--json", "q.json")
+    assert events(out)[0]["source"] == "a.dcm"
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "kind"),
+    [
+        (MemoryError(), "out of memory; score fewer or smaller series at a time", "memory"),
+        (OutOfMemory("not enough memory on cuda:0"), "not enough memory on cuda:0", "memory"),
+        (ModelError("no device"), "no device", "setting"),
+        (RuntimeError("oh"), "internal error (RuntimeError: oh)", "internal"),
+    ],
+)
+def test_jsonl_says_of_what_kind_the_end_of_a_run_is(miqanet, monkeypatch, error, message, kind):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(cli_stand_ins.StandInScorer, "score", fail)
+    status, out, _ = miqanet("score", "good", "--progress", "jsonl", "--json", "q.json")
+    assert status == 1
+    assert events(out)[-1] == {"event": "error", "message": message, "source": "", "kind": kind}
+
+
+def test_devices_are_listed_as_json_with_the_cpu_last(miqanet):
+    status, out, _ = miqanet("devices")
+    assert status == 0
+    assert json.loads(out.splitlines()[-1]) == {"name": "cpu", "description": "CPU", "free_bytes": None, "total_bytes": None}
 
 
 def test_bar_goes_to_stderr_with_stand_in_scorer(miqanet):

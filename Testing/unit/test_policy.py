@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import replace
 
 import pytest
 
 from miqanet_core.errors import InputError
-from miqanet_core.policy import Policy, format_score, name_slices
+from miqanet_core.policy import Policy, format_score, judged_anew, name_slices
 from miqanet_core.quality import Verdict
+from report_samples import assess, make_series
 
 POLICY = Policy(slice_flag=50, diagnostic=60, non_diagnostic=40, limited_fraction=0.1, non_diagnostic_fraction=0.5)
 
@@ -145,3 +147,19 @@ def test_an_unreadable_policy_is_an_input_error(tmp_path):
 def test_a_policy_made_in_code_is_checked_too():
     with pytest.raises(ValueError, match="outside"):
         dataclasses.replace(POLICY, slice_flag=math.inf)
+
+
+def test_a_result_is_judged_anew_by_other_thresholds_with_the_same_scores():
+    quality = assess(make_series([80.0, 30.0, None]))
+    strict = replace(Policy.default(), slice_flag=90.0, diagnostic=95.0, non_diagnostic=85.0)
+    anew = judged_anew(quality, strict)
+    assert [s.score for s in anew.slices] == [s.score for s in quality.slices]
+    assert [s.flagged for s in anew.slices] == [True, True, False]
+    assert (anew.verdict, anew.score) == (Verdict.NON_DIAGNOSTIC, quality.score)
+    assert anew.reasons == strict.judge([80.0, 30.0, None]).reasons
+    assert judged_anew(anew, Policy.default()).to_dict() == quality.to_dict()
+
+
+def test_what_was_not_assessed_stays_so_whatever_the_thresholds():
+    quality = assess(make_series([80.0], modality="CT"))
+    assert judged_anew(quality, replace(Policy.default(), diagnostic=10.0, non_diagnostic=5.0)) is quality

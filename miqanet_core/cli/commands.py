@@ -192,6 +192,14 @@ def models() -> None:
 
 
 @guarded
+def devices() -> None:
+    """List the devices to score on, best first, with their free memory: one JSON object a line, for a front end."""
+    from miqanet_core.cli.devices import run
+
+    run()
+
+
+@guarded
 def doctor() -> None:
     """Check this installation: Python, torch, devices, weights, DICOM decoders, disk, and one real slice scored."""
     from miqanet_core.cli.doctor import run

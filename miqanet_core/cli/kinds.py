@@ -1,4 +1,4 @@
-"""Choices of the command line that are no plain text."""
+"""Choices of the command line, and of its progress events, that are no plain text."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ class ProgressKind(str, Enum):
     BAR = "bar"
     JSONL = "jsonl"
     NONE = "none"
+
+
+class ErrorKind(str, Enum):
+    """What an ``error`` event is about: an input file, too little memory, an option or model, or a fault of ours."""
+
+    INPUT = "input"
+    MEMORY = "memory"
+    SETTING = "setting"
+    INTERNAL = "internal"

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from miqanet_core.cli.kinds import ProgressKind
+from miqanet_core.cli.guard import UsageError
+from miqanet_core.cli.kinds import ErrorKind, ProgressKind
 from miqanet_core.cli.terminal import harmless, stderr
+from miqanet_core.errors import Cancelled, InputError, ModelError, OutOfMemory
 
 
 class Reporter(Protocol):
@@ -18,10 +20,10 @@ class Reporter(Protocol):
     def __enter__(self) -> Reporter: ...
     def __exit__(self, *exception: Any) -> None: ...
     def reading(self, done: int, total: int) -> None: ...
-    def start(self, series: int, slices: int, name: str) -> None: ...
+    def start(self, series: int, slices: int, name: str, source: str = "") -> None: ...
     def slice(self, index: int, score: float | None) -> None: ...
     def done(self, series: int, result: str) -> None: ...
-    def error(self, message: str) -> None: ...
+    def error(self, message: str, source: str = "", kind: ErrorKind = ErrorKind.INPUT) -> None: ...
 
 
 def make_reporter(kind: ProgressKind) -> Reporter:
@@ -45,7 +47,7 @@ class Silent:
     def reading(self, done: int, total: int) -> None:
         """Said nowhere."""
 
-    def start(self, series: int, slices: int, name: str) -> None:
+    def start(self, series: int, slices: int, name: str, source: str = "") -> None:
         """Said nowhere."""
 
     def slice(self, index: int, score: float | None) -> None:
@@ -54,7 +56,7 @@ class Silent:
     def done(self, series: int, result: str) -> None:
         """Said nowhere."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str, source: str = "", kind: ErrorKind = ErrorKind.INPUT) -> None:
         """Said nowhere: the complaint on stderr is enough."""
 
 
@@ -80,7 +82,7 @@ class Bar(Silent):
         if done >= total:
             self._end()
 
-    def start(self, series: int, slices: int, name: str) -> None:
+    def start(self, series: int, slices: int, name: str, source: str = "") -> None:
         self._end()
         self._begin(harmless(name)[:40] or f"Series {series + 1}", slices)
 
@@ -103,7 +105,8 @@ class Bar(Silent):
 class JsonLines(Silent):
     """One JSON object a line on stdout: ``start``, ``slice``, ``done``, ``error``.
 
-    ``error`` is about one input; the process's exit status says whether it was the end.
+    ``source`` is the file of the series' first slice, or the input at fault. ``error`` is about one input; the process's exit
+    status says whether it was the end. Its ``kind`` tells a front end which cure to offer: see :class:`ErrorKind`.
     """
 
     def __init__(self) -> None:
@@ -111,12 +114,12 @@ class JsonLines(Silent):
 
     def __exit__(self, *exception: Any) -> None:
         error = exception[1]
-        if isinstance(error, Exception) and not isinstance(error, OSError):  # OSError: stdout itself may be gone
-            self.error(str(error))
+        if isinstance(error, Exception) and not isinstance(error, (OSError, Cancelled)):  # OSError: stdout itself may be gone
+            self.error(*_explain(error))
 
-    def start(self, series: int, slices: int, name: str) -> None:
+    def start(self, series: int, slices: int, name: str, source: str = "") -> None:
         self._series = series
-        self._emit(event="start", slices=slices, series=series)
+        self._emit(event="start", slices=slices, series=series, source=source)
 
     def slice(self, index: int, score: float | None) -> None:
         self._emit(event="slice", index=index, score=score, series=self._series)
@@ -124,9 +127,20 @@ class JsonLines(Silent):
     def done(self, series: int, result: str) -> None:
         self._emit(event="done", result=result, series=series)
 
-    def error(self, message: str) -> None:
-        self._emit(event="error", message=harmless(message))
+    def error(self, message: str, source: str = "", kind: ErrorKind = ErrorKind.INPUT) -> None:
+        self._emit(event="error", message=harmless(message), source=source, kind=kind.value)
 
     @staticmethod
     def _emit(**event: object) -> None:
         print(json.dumps(event), flush=True)  # ASCII, so that no encoding can spoil it
+
+
+def _explain(error: Exception) -> tuple[str, str, ErrorKind]:
+    """Message, source and kind of what ends a run."""
+    if isinstance(error, InputError):
+        return str(error), str(error.path), ErrorKind.INPUT
+    if isinstance(error, (MemoryError, OutOfMemory)):
+        return str(error) or "out of memory; score fewer or smaller series at a time", "", ErrorKind.MEMORY
+    if isinstance(error, (ModelError, UsageError)):
+        return str(error), "", ErrorKind.SETTING
+    return f"internal error ({type(error).__name__}: {error})", "", ErrorKind.INTERNAL

@@ -10,7 +10,7 @@ import typer
 from miqanet_core.baseline import Baseline
 from miqanet_core.cli import backend
 from miqanet_core.cli.guard import FAILED, FLAGGED, UsageError
-from miqanet_core.cli.kinds import ProgressKind
+from miqanet_core.cli.kinds import ErrorKind, ProgressKind
 from miqanet_core.cli.outputs import Targets, Writer, with_identity
 from miqanet_core.cli.progress import Reporter, make_reporter
 from miqanet_core.cli.table import print_results
@@ -100,7 +100,7 @@ def score_one(
     number: int, series: MRSeries, scorer: backend.SeriesScorer, reporter: Reporter, identity: bool = False
 ) -> SeriesQuality:
     """Score a series and tell how far it is."""
-    reporter.start(number, len(series.voxels), series.description)
+    reporter.start(number, len(series.voxels), series.description, str(series.sources[0]) if series.sources else "")
     return with_identity(series, scorer.score(series, progress=reporter.slice), identity)
 
 
@@ -145,4 +145,5 @@ def _scan(path: Path, reporter: Reporter) -> tuple[list[MRSeries], list[InputErr
 def tell(error: InputError, reporter: Reporter) -> None:
     """Say what is wrong with an input, to the person and to the front end."""
     complain(str(error))
-    reporter.error(str(error))
+    kind = ErrorKind.MEMORY if isinstance(error.__cause__, MemoryError) else ErrorKind.INPUT
+    reporter.error(str(error), str(error.path), kind)

@@ -13,6 +13,7 @@ import numpy as np
 from miqanet_core.errors import InputError
 
 EXPORT_AGAIN = "export it again from the scanner or archive"
+TAKE_LESS = "score fewer slices at a time"
 SMALLEST_SIDE = 16
 # zlib cannot shrink by more than 1032.
 LARGEST_COMPRESSION = 1100
@@ -58,8 +59,10 @@ def faults_of(path: Path, problem: str, cure: str = EXPORT_AGAIN) -> Iterator[No
     except PermissionError as error:
         raise no_permission(path) from error
     except MemoryError as error:
-        raise InputError(path, "does not fit into this machine's memory", "score fewer slices at a time") from error
+        raise InputError(path, "does not fit into this machine's memory", TAKE_LESS) from error
     except Exception as error:  # decoders and parsers raise anything at all on a damaged file
+        if "allocate memory" in str(error):  # ITK's
+            raise InputError(path, "does not fit into this machine's memory", TAKE_LESS) from MemoryError(str(error))
         raise InputError(path, f"{problem} ({plain(error)})", cure) from error
 
 
