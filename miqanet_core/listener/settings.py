@@ -224,7 +224,7 @@ def _toml_text(text: str) -> str:
 
 
 def load(path: Path) -> Settings:
-    """Read and check a file. InputError in one line that names the setting at fault; relative paths are from the file's folder."""
+    """Read and check a file; relative paths start at its folder. InputError in one line that names the setting at fault."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

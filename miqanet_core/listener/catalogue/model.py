@@ -45,6 +45,7 @@ class ObjectState(str, Enum):
     SORTED = "sorted"  # its header was read, it belongs to its series and is scored with it
     LEFT_OUT = "left-out"  # kept, and not scored; ``reason`` says why (localiser, derived, our own, a second one of its UID)
     UNREADABLE = "unreadable"  # kept, and not scored; ``reason`` says why
+    LOST = "lost"  # its file is gone from the spool, against all rules
 
 
 class SeriesState(str, Enum):
