@@ -12,9 +12,11 @@ from __future__ import annotations
 import os
 import queue
 import select
-import ssl
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
 from typing import Any, cast
 
 from pynetdicom.ae import ApplicationEntity
@@ -30,6 +32,8 @@ from miqanet_core.listener.spool import Announced, Incoming
 _CHUNK = 1 << 18
 _LARGEST_REQUEST = 1 << 17  # bytes of a PDU other than P-DATA
 _LARGEST_COMMAND = 1 << 14
+_LARGEST_OTHER = 1 << 20  # bytes of a data set that no C-STORE brings
+_C_STORE_RQ = 0x0001
 _LOOK_SECONDS = 0.5  # how long a thread sleeps at most before it looks at its timers
 
 
@@ -80,7 +84,7 @@ class _Socket(AssociationSocket):
             os.read(wake, 8)
 
 
-class _Telling(queue.Queue):  # type: ignore[type-arg]
+class _Telling(queue.Queue):
     """A queue that tells of what is put into it."""
 
     def __init__(self, tell: Callable[[], None]) -> None:
@@ -158,23 +162,23 @@ class _DIMSE(DIMSEServiceProvider):
 
     def _receive(self, primitive: P_DATA) -> None:
         association = cast(ReceiverAssociation, self.assoc)
-        if self.message is None:
-            self.message = DIMSEMessage()
-            self.message.data_set = association.new_incoming()
-        message = self.message
-        incoming = cast(Incoming, message.data_set)
-        if incoming.announced is None:
-            # The command may share its PDU with the data set that it announces.
-            for context_id, data in primitive.presentation_data_value_list:
-                if not data or message.encoded_command_set.tell() + len(data) > _LARGEST_COMMAND and data[0] & 1:
-                    raise ValueError("a command set is empty or far too long")
-                if not data[0] & 1:
-                    incoming.announced = association.announced(message, context_id)
-                single = P_DATA()
-                single.presentation_data_value_list = [[context_id, data]]
-                super().receive_primitive(single)
-            return
-        super().receive_primitive(primitive)
+        # One fragment at a time: a command may share its PDU with the data set that it announces.
+        for context_id, data in primitive.presentation_data_value_list:
+            if self.message is None:
+                self.message = DIMSEMessage()
+            message = self.message
+            is_command = bool(data[0] & 1)
+            if is_command and message.encoded_command_set.tell() + len(data) > _LARGEST_COMMAND:
+                raise ValueError("a command set is far too long")
+            if not is_command and not isinstance(message.data_set, Incoming):
+                if message.command_set.CommandField == _C_STORE_RQ:
+                    message.data_set = association.new_incoming()
+                    message.data_set.announced = association.announced(message, context_id)
+                elif cast(BytesIO, message.data_set).tell() + len(data) > _LARGEST_OTHER:
+                    raise ValueError("a data set is far too long")
+            single = P_DATA()
+            single.presentation_data_value_list = [[context_id, data]]  # type: ignore[list-item]
+            super().receive_primitive(single)
 
 
 class _Work:
@@ -279,10 +283,8 @@ class ReceiverAssociation(Association):
         self.dul.join(timeout=5)
         connection = cast(_Socket, self.dul.socket)
         if connection.socket is not None:
-            try:
-                connection.socket.shutdown(2)
-            except (OSError, ssl.SSLError):
-                pass  # the peer was faster
+            with suppress(OSError):  # the peer was faster
+                connection.socket.shutdown(socket.SHUT_RDWR)
             connection.socket.close()
         if self.dimse.message is not None and isinstance(self.dimse.message.data_set, Incoming):
             self.dimse.message.data_set.abandon()

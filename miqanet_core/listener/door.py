@@ -149,4 +149,4 @@ class Door:
 
 
 def _holds(network: IPv4Network | IPv6Network, address: object) -> bool:
-    return address in network  # type: ignore[operator]
+    return address in network

@@ -132,6 +132,3 @@ class Ledger:
             session.add(Heartbeat(name=self._name, kind="receiver", figures=dict(self.figures)))
         else:
             beat.seen_at, beat.figures = now(), dict(self.figures)
-
-
-

@@ -1,4 +1,4 @@
-"""``miqanet listen``: reconciles, opens the door, and keeps workers, the deliverer and the dashboard running until told to stop."""
+"""``miqanet listen``: reconciles, opens the door, and keeps its processes running until told to stop."""
 
 from __future__ import annotations
 
@@ -130,12 +130,16 @@ def _lock(settings: Settings) -> Any:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise InputError(path, "is held by a listener that runs already", "stop it, or choose another storage.folder") from error
+        raise InputError(
+            path, "is held by a listener that runs already", "stop it, or choose another storage.folder"
+        ) from error
     return file
 
 
 def _tell(settings: Settings, port: int) -> None:
     receiver = settings.receiver
-    log.info("listening on %s:%d as %s%s", receiver.address, port, ", ".join(receiver.ae_titles), " (TLS)" if receiver.tls else "")
+    log.info(
+        "listening on %s:%d as %s%s", receiver.address, port, ", ".join(receiver.ae_titles), " (TLS)" if receiver.tls else ""
+    )
     if not receiver.calling_ae_titles or not receiver.calling_addresses:
         log.warning("nobody is let in: name the senders in receiver.calling_ae_titles and receiver.calling_addresses")

@@ -1,4 +1,4 @@
-"""What goes out: results to destinations, notifications to people. Entered with the result, delivered from here with patience."""
+"""What goes out: results to destinations, notifications to people; entered with the result, delivered with patience."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def request(session: Session, settings: Settings, result: Result) -> None:
 class Deliverer(threading.Thread):
     """Delivers in a thread of its own: a destination that is slow keeps no series waiting.
 
-    ``write_back(settings, catalogue, entry)`` sends DICOM objects and raises :class:`NotDelivered`.
+    ``write_back(entry)`` sends DICOM objects and raises :class:`NotDelivered`.
     """
 
     def __init__(
@@ -118,5 +118,3 @@ class Deliverer(threading.Thread):
         with self._catalogue.write() as session:
             dead = queue.fail(session, entry, reason, attempts, _FIRST_WAIT, _LONGEST_WAIT)
         log.warning("result %d was not delivered to %s%s", entry.result_id, entry.destination, ", given up" if dead else "")
-
-

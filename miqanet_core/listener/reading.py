@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from miqanet_core.dicom.identity import is_own_output
 from miqanet_core.errors import InputError
 from miqanet_core.readers import dicom
 from miqanet_core.readers.dicom_facts import description_of
@@ -18,7 +19,9 @@ from miqanet_core.series import MRSeries
 
 _LOCALISER_TYPES = {"LOCALIZER", "LOCALISER", "SCOUT", "SURVEY"}
 # Vendors that write an ordinary ImageType say it in the name.
-_LOCALISER_NAME = re.compile(r"(?<![a-z])(locali[sz]er|scout|survey|smartbrain|3[ -]?pl(ane)?[ -]?loc\w*)(?![a-z])", re.IGNORECASE)
+_LOCALISER_NAME = re.compile(
+    r"(?<![a-z])(locali[sz]er|scout|survey|smartbrain|3[ -]?pl(ane)?[ -]?loc\w*)(?![a-z])", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def _expected(header: Dataset) -> int | None:
 
 
 def _left_out(header: Dataset) -> str:
-    if text(header, "Manufacturer") == "MIQA":
+    if is_own_output(header):
         return "MIQA made it"
     types = {part.upper() for part in texts(header, "ImageType")}
     if types & _LOCALISER_TYPES or _LOCALISER_NAME.search(description_of(header)):

@@ -1,6 +1,6 @@
 """A receiver process: it is handed connections by the door, lets permitted peers associate, and keeps what they send.
 
-An object is answered with Success when its bytes, its name and its catalogue entry are durable. Nothing of it is decoded before.
+An object is answered with Success when its bytes, its name and its catalogue entry are durable. Nothing is decoded before.
 Statuses (PS3.4 B.2.3, GG.4): 0xA700 when it cannot be kept now (send it again later), 0xA900 when it is not what was announced.
 """
 
@@ -21,12 +21,15 @@ from typing import Any
 import pydicom
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
+from sqlalchemy import select
 
+from miqanet_core.dicom.commitment import CommitmentProvider, CommitmentReport, report_handler
 from miqanet_core.listener import waiting_room
 from miqanet_core.listener.announcement import mismatch
 from miqanet_core.listener.association import ReceiverAssociation
-from miqanet_core.listener.catalogue import Association, Catalogue, Incident, IncidentKind, now
+from miqanet_core.listener.catalogue import Association, Catalogue, Commitment, Incident, IncidentKind, ReceivedObject, now
+from miqanet_core.listener.destinations import store_destination
 from miqanet_core.listener.ledger import Ledger
 from miqanet_core.listener.settings import TLS, Settings
 from miqanet_core.listener.spool import Incoming, Spool
@@ -62,8 +65,12 @@ log = logging.getLogger("miqanet.receiver")
 def contexts(settings: Settings) -> list[PresentationContext]:
     """What may be sent, and how."""
     classes = dict.fromkeys((*MR_CLASSES, *settings.receiver.sop_classes))
+    commitment = build_context(StorageCommitmentPushModel)
+    # A sender asks us to vouch for its objects; an archive that we have asked comes back with its report.
+    commitment.scu_role = commitment.scp_role = True
     # pynetdicom asks for lists.
-    return [build_context(Verification), *(build_context(uid, list(TRANSFER_SYNTAXES)) for uid in classes)]
+    images = [build_context(uid, list(TRANSFER_SYNTAXES)) for uid in classes]
+    return [build_context(Verification), commitment, *images]
 
 
 def server_context(tls: TLS) -> ssl.SSLContext:
@@ -97,6 +104,12 @@ class Receiver:
         seconds = self._settings.association_timeout_seconds
         self._room = WaitingRoom(self._selector, tls, seconds, self._admit, self._tell_door)
         self._ae = self._application_entity(settings)
+        peers = {one.ae_title: one for one in settings.destinations if one.kind == "dicom"}
+        self._vouching = CommitmentProvider(
+            holds=self._class_of_held,
+            peer_of=lambda title: store_destination(peers[title]) if title in peers else None,
+            on_failure=lambda reason: log.warning("a storage commitment report was not delivered: %s", reason),
+        )
 
     def _application_entity(self, settings: Settings) -> AE:
         ae = AE(self._settings.ae_titles[0])
@@ -207,12 +220,14 @@ class Receiver:
             finished()
             return
         association.bind(evt.EVT_C_STORE, self._store, [key, calling, connection.address])
+        association.bind(evt.EVT_N_ACTION, self._vouching.handle)
+        association.bind(evt.EVT_N_EVENT_REPORT, report_handler(self._keep_report))
         self._ledger.note(Association, id=key, calling_ae=calling, called_ae=called, address=connection.address)
         log.info("association with %s at %s", _plain(calling), connection.address)
         association.start()
 
     def _store(self, event: evt.Event, association: str, calling: str, address: str) -> int:
-        incoming = event.request.DataSet
+        incoming: Any = getattr(event.request, "DataSet", None)
         try:
             return self._keep(incoming, str(event.context.abstract_syntax), association, calling, address)
         except OSError as error:
@@ -255,6 +270,21 @@ class Receiver:
         if not self._ledger.add_object(entry):
             incoming.throw_away()  # sent once more; the first one is kept
         return SUCCESS
+
+    def _class_of_held(self, uid: str) -> str | None:
+        """The SOP class of an object that is safely in the spool."""
+        held = (ReceivedObject.sop_instance_uid == uid, ReceivedObject.removed_at.is_(None))
+        with self._catalogue.read() as session:
+            found = session.scalars(select(ReceivedObject).where(*held).order_by(ReceivedObject.id)).first()
+        return found.sop_class_uid if found is not None and self._spool.path(found.file).is_file() else None
+
+    def _keep_report(self, report: CommitmentReport) -> None:
+        """An archive's answer, for the deliverer that waits for it. A report that nobody asked for changes nothing."""
+        with self._catalogue.write() as session:
+            asked = session.get(Commitment, report.transaction_uid)
+            if asked is not None:
+                asked.committed = asked.committed or not report.failed
+                asked.answered_at = now()
 
     def _refuse_object(self, address: str, reason: str) -> None:
         detail = f"an object from {address} was refused: {reason}"

@@ -18,8 +18,11 @@ log = logging.getLogger("miqanet.reconcile")
 
 @dataclass
 class Reconciled:
-    """What was found. ``parts`` half-written files removed, ``adopted`` whole files without an entry, ``copies`` removed because
-    the same bytes are kept already, ``lost`` entries whose file is gone."""
+    """What was found.
+
+    ``parts``: half-written files removed. ``adopted``: whole files that had no entry. ``copies``: files removed because the same
+    bytes are kept already. ``lost``: entries whose file is gone.
+    """
 
     parts: int = 0
     adopted: int = 0
@@ -31,7 +34,9 @@ def reconcile(catalogue: Catalogue, spool: Spool) -> Reconciled:
     """Agree on this host's files; to be done before its receivers start."""
     found = Reconciled(parts=spool.remove_parts())
     with catalogue.read() as session:
-        entries = session.execute(select(ReceivedObject.id, ReceivedObject.file).where(ReceivedObject.removed_at.is_(None))).all()
+        entries = session.execute(
+            select(ReceivedObject.id, ReceivedObject.file).where(ReceivedObject.removed_at.is_(None))
+        ).all()
     known = {file for _, file in entries}
     for name in spool.own_files():
         if name not in known:
@@ -59,7 +64,9 @@ def _adopt(catalogue: Catalogue, spool: Spool, name: str, found: Reconciled) -> 
             session.add(Incident(kind=IncidentKind.SPOOL.value, detail=f"{name} in the spool is no received object"))
         return
     with catalogue.write() as session:
-        same = (getattr(ReceivedObject, field) == values[field] for field in ("sop_instance_uid", "sha256", "transfer_syntax_uid"))
+        same = (
+            getattr(ReceivedObject, field) == values[field] for field in ("sop_instance_uid", "sha256", "transfer_syntax_uid")
+        )
         known = session.scalar(select(ReceivedObject).where(*same))
         if known is None:
             session.add(ReceivedObject(file=name, **values))
@@ -98,4 +105,6 @@ def _report_lost(catalogue: Catalogue, object_id: int, found: Reconciled) -> Non
         if entry.state != ObjectState.LOST.value:
             found.lost += 1
             entry.state, entry.reason = ObjectState.LOST.value, "its file is gone from the spool"
-            session.add(Incident(kind=IncidentKind.SPOOL.value, detail="an object's file is gone from the spool", object_id=entry.id))
+            session.add(
+                Incident(kind=IncidentKind.SPOOL.value, detail="an object's file is gone from the spool", object_id=entry.id)
+            )

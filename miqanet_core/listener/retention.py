@@ -1,4 +1,4 @@
-"""What the spool lets go of: series that are old, or the oldest when there is too much; never one with something undelivered."""
+"""What the spool lets go of: series that are old, or the oldest of too many; never one with something undelivered."""
 
 from __future__ import annotations
 

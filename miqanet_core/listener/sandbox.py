@@ -62,7 +62,7 @@ class Sandbox:
             raise answer
         if isinstance(answer, _Failed):
             raise ReadingFailed(answer.reason)
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     def _receive(self, seconds: float) -> Any:
         assert self._pipe is not None and self._process is not None

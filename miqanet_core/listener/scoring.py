@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 from sqlalchemy import func, select
@@ -56,7 +55,13 @@ class SeriesScoring:
     """Does the jobs of one worker. ``stopping`` is asked between slices; when it says so, the job is given back."""
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, scorer: Scorer, sandbox: Sandbox, worker: str, stopping: Callable[[], bool]
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        scorer: Scorer,
+        sandbox: Sandbox,
+        worker: str,
+        stopping: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
@@ -124,7 +129,7 @@ class SeriesScoring:
                 stacks = self._sandbox.call(series_of_files, [self._spool.path(one.file)])
             except InputError:
                 continue
-            rows = {}
+            rows: dict[str, ScoredSlice] = {}
             for stack in stacks:
                 if unlike_by_facts(stack) is None:
                     rows |= self._score_and_keep(kept, stack)
@@ -150,7 +155,6 @@ class SeriesScoring:
     def _conclude(self, job: Job, objects: Sequence[ReceivedObject]) -> None:
         kept = KeptSlices(self._settings.storage.results, job.series_id, self._scorer.identity)
         stacks = self._sandbox.call(series_of_files, [self._spool.path(one.file) for one in objects])
-        by_file = {self._spool.path(one.file): one for one in objects}
         qualities = []
         for stack in stacks:
             slices: list[ScoredSlice] = []
@@ -167,7 +171,7 @@ class SeriesScoring:
                 if [one.id for one in current] != [one.id for one in objects]:
                     queue.finish_job(session, job, now())  # more came while this was going on
                     return
-                result = self._enter(session, job.series_id, objects, stacks, qualities, files, by_file)
+                result = self._enter(session, job.series_id, objects, stacks, qualities, files)
                 outbox.request(session, self._settings, result)
                 queue.finish_job(session, job, None)
                 entered = True
@@ -185,7 +189,6 @@ class SeriesScoring:
         stacks: Sequence[MRSeries],
         qualities: Sequence[SeriesQuality],
         files: Sequence[str],
-        by_file: dict[Path, ReceivedObject],
     ) -> Result:
         series = session.get_one(Series, series_id)
         series.version += 1
@@ -218,7 +221,7 @@ class SeriesScoring:
                     score=quality.score,
                     document=quality.to_dict(),
                     map_file=file,
-                    instance_uids=[by_file[source].sop_instance_uid for source in stack.sources],
+                    instance_uids=[source.instance_uid for source in stack.slice_sources],
                 )
             )
         return result
@@ -237,7 +240,10 @@ class SeriesScoring:
                 queue.finish_job(session, job, now())
                 return
             left_out = session.scalar(
-                select(ReceivedObject.reason).where(ReceivedObject.series_id == job.series_id).order_by(ReceivedObject.id).limit(1)
+                select(ReceivedObject.reason)
+                .where(ReceivedObject.series_id == job.series_id)
+                .order_by(ReceivedObject.id)
+                .limit(1)
             )
             if series.state == SeriesState.RECEIVING.value:
                 series.state, series.reason = SeriesState.LEFT_OUT.value, left_out or ""

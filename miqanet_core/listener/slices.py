@@ -23,7 +23,7 @@ from miqanet_core.scorer import ScoredSlice
 def digest_of(voxels: np.ndarray) -> str:
     """Of one slice, float32 (rows, columns)."""
     digest = hashlib.sha256(str(voxels.shape).encode())
-    digest.update(np.ascontiguousarray(voxels))
+    digest.update(np.ascontiguousarray(voxels).data)
     return digest.hexdigest()
 
 

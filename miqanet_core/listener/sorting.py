@@ -76,7 +76,9 @@ def _enter(session: Session, object_id: int, worker: str, found: ObjectFacts | s
         session.add(Incident(kind=IncidentKind.DIFFERENT_OBJECT.value, detail=detail, object_id=one.id, series_id=series.id))
     elif series.removed_at is not None:
         one.state, one.reason = ObjectState.LEFT_OUT.value, "the spool had let go of its series"
-        detail = "an object came after the spool had let go of its series; send the whole series again under new UIDs to score it"
+        detail = (
+            "an object came after the spool had let go of its series; send the whole series again under new UIDs to score it"
+        )
         session.add(Incident(kind=IncidentKind.LATE_OBJECT.value, detail=detail, object_id=one.id, series_id=series.id))
     if one.state == ObjectState.SORTED.value:
         series.state, series.reason = SeriesState.RECEIVING.value, ""

@@ -193,5 +193,5 @@ def file_head(announced: Announced) -> bytes:
         meta.ImplementationClassUID = UID(_IMPLEMENTATION_UID)
         meta.ImplementationVersionName = IMPLEMENTATION_NAME
         buffer = BytesIO()
-        write_file_meta_info(buffer, meta, enforce_standard=True)
+        write_file_meta_info(buffer, meta, enforce_standard=True)  # type: ignore[arg-type]
     return _PREFIX + buffer.getvalue()

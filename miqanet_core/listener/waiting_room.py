@@ -1,7 +1,7 @@
 """Where connections wait until they have said who they are.
 
-A connection costs a thread only when a whole association request from a permitted peer is there. Until then one loop looks after
-all of them, TLS handshakes included: so silent, slow and garbage connections stop nobody, and the oldest makes room for the newest.
+A connection costs a thread only when a whole association request from a permitted peer is there. Until then one loop looks
+after all of them, TLS handshakes included: silent, slow and garbage connections stop nobody, and the oldest makes room.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Connection:
         return _title(self.received[26:42])
 
 
-def _title(data: bytes) -> str:
+def _title(data: bytearray) -> str:
     return bytes(data).decode("ascii", "replace").strip(" \0")
 
 

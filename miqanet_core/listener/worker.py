@@ -100,7 +100,7 @@ class Worker:
 
 
 def main(settings: Settings, parent: Connection | None = None) -> None:
-    """The process. Stops at SIGTERM and SIGINT, and when ``parent``, the other end of whose pipe it holds, closes it or dies."""
+    """The process. Stops at SIGTERM and SIGINT; as a child, when ``parent``, a pipe's end, is closed or its holder dies."""
     from miqanet_core.listener.receiver import set_up_logging
 
     set_up_logging()
