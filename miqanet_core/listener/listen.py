@@ -104,7 +104,7 @@ def run(settings: Settings) -> None:
         where = f"{settings.receiver.address}:{settings.receiver.port}"
         raise InputError(where, (error.strerror or "cannot be opened").lower(), "choose another receiver.port") from error
     door.open()
-    children = [Child(worker.main, settings, number + 1) for number in range(settings.scoring.workers)]
+    children = [Child(worker.main, settings) for _ in range(settings.scoring.workers)]
     _tell(settings, door.port)
     while not stop.asked:
         door.serve(seconds=1.0)

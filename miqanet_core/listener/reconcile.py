@@ -20,7 +20,7 @@ log = logging.getLogger("miqanet.reconcile")
 class Reconciled:
     """What was found.
 
-    ``parts``: half-written files removed. ``adopted``: whole files that had no entry. ``copies``: files removed because the same
+    ``parts``: half-written files removed. ``adopted``: whole files that had no entry. ``copies``: files removed because their
     bytes are kept already. ``lost``: entries whose file is gone.
     """
 
