@@ -8,6 +8,8 @@ from enum import Enum
 from pydicom.dataset import Dataset
 
 from miqanet_core.dicom.identity import uid_of
+from miqanet_core.dicom.key_objects import quality_flag
+from miqanet_core.dicom.quality_report import quality_report
 from miqanet_core.dicom.sources import SourceImages, hush
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality
@@ -46,9 +48,6 @@ def results_of(
     no montage without a score. ValueError when a header is missing or has no UIDs, or a montage is wanted and the quality map
     was not kept.
     """
-    from miqanet_core.dicom.key_objects import quality_flag
-    from miqanet_core.dicom.quality_report import quality_report
-
     policy = policy or Policy.default()
     if len(series.slice_sources) != len(quality.slices):
         raise ValueError(f"{len(quality.slices)} slices were scored but {len(series.slice_sources)} are known by their images")
@@ -65,7 +64,7 @@ def results_of(
     if Kind.FLAG in kinds and quality.flagged:
         made[Kind.FLAG] = quality_flag(quality, images, series.slice_sources, policy, uids(Kind.FLAG))
     if Kind.MONTAGE in kinds and quality.score is not None:
-        from miqanet_core.dicom.montage import montage
+        from miqanet_core.dicom.montage import montage  # matplotlib, which the two above can do without
 
         made[Kind.MONTAGE] = montage(quality, series, images, uids(Kind.MONTAGE))
     return made
