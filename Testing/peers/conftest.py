@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from orthanc_server import PROGRAM, Orthanc, running_orthanc
 
 
