@@ -94,13 +94,13 @@ class Listener:
         return bool(status.get("Status", 1) == 0)
 
     def children(self, name: str) -> list[psutil.Process]:
-        """Its receivers or workers, by the figures in the catalogue: "receiver", "worker"."""
+        """Its processes that are a "receiver" or a "worker"."""
         assert self.process is not None
-        with_sandboxes = psutil.Process(self.process.pid).children()
-        spawned = [p for p in with_sandboxes if "spawn_main" in " ".join(p.cmdline())]
-        receivers = self.settings.receiver.processes
-        ordered = sorted(spawned, key=lambda p: p.create_time())
-        return ordered[:receivers] if name == "receiver" else ordered[receivers:]
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        if name == "worker":
+            return [p for p in family if p.ppid() == self.process.pid and "spawn_main" in " ".join(p.cmdline())]
+        servers = {p.pid for p in family if p.ppid() == self.process.pid and "forkserver" in " ".join(p.cmdline())}
+        return [p for p in family if p.ppid() in servers]
 
     def kill(self) -> None:
         """kill -9 of the process and all its children."""

@@ -9,10 +9,10 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_maker import enhanced, groups, mr_image, noise, save, slices
-from judged import judged
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from judged import judged
 from miqanet_core import read_series
 from miqanet_core.quality import SeriesQuality
 from miqanet_core.series import MRSeries
@@ -73,7 +73,13 @@ def test_report_says_score_interval_verdict_and_every_slice(series, tmp_path):
     assert report.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99MIQA"
     words = words_of(report)
     assert words.startswith("MIQA is a research tool, not a medical device")
-    for said in ("non-diagnostic", "90 % of cases", "slice is flagged below 50", quality.model.weights_sha256, *quality.reasons):
+    for said in (
+        "non-diagnostic",
+        "90 % of cases",
+        "slice is flagged below 50",
+        quality.model.weights_sha256,
+        *quality.reasons,
+    ):
         assert said in words
 
 
