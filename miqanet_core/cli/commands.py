@@ -205,8 +205,12 @@ def models() -> None:
 
 
 @guarded
-def doctor() -> None:
+def doctor(
+    config: Annotated[
+        Path | None, typer.Option(metavar="F.toml", help="Check a listener's settings, folder, port and destinations, too.")
+    ] = None,
+) -> None:
     """Check this installation: Python, torch, devices, weights, DICOM decoders, disk, and one real slice scored."""
     from miqanet_core.cli.doctor import run
 
-    run()
+    run(config)
