@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,20 +65,22 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[Postgres]:
-    """Make a cluster and start it; skips where PostgreSQL is not installed."""
+def running_postgres() -> Iterator[Postgres]:
+    """Make a cluster and start it; skips where PostgreSQL is not installed.
+
+    In a folder beside pytest's own, which are shut to the user ``postgres``.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(p) for p in [shutil.which("initdb")] if p]
     if not found:
         pytest.skip("PostgreSQL is not installed")
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in folder.parents:  # pytest's folders are for their owner only
-            if str(parent).startswith("/tmp/pytest"):
-                parent.chmod(0o755)
-    server = Postgres(found[-1].parent, folder, free_port())
-    server._run("initdb", "-D", str(folder / "cluster"), "-A", "trust", "-U", "postgres", "-N")
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    with tempfile.TemporaryDirectory(prefix="miqa-postgres-") as name:
+        folder = Path(name)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        server = Postgres(found[-1].parent, folder, free_port())
+        server._run("initdb", "-D", str(folder / "cluster"), "-A", "trust", "-U", "postgres", "-N")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()

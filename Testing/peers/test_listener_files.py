@@ -69,9 +69,11 @@ def mutated(rng: random.Random, original: bytes) -> bytes:
 
 
 def test_a_call_that_hangs_or_swells_or_dies_ends_alone(tmp_path: Path) -> None:
-    sandbox = Sandbox(3 * 2**30, 1.0)
+    hasty = Sandbox(3 * 2**30, 1.0)
     with pytest.raises(ReadingFailed, match="longer than 1 s"):
-        sandbox.call(time.sleep, 30)
+        hasty.call(time.sleep, 30)
+    hasty.close()
+    sandbox = Sandbox(3 * 2**30, 100)
     with pytest.raises(ReadingFailed, match="more memory"):
         sandbox.call(bytearray, 4 * 2**30)
     with pytest.raises(ReadingFailed, match="die"):

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("pynetdicom")
 pytest.importorskip("highdicom")
 
+from pydicom.uid import generate_uid  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 
 from listening import MR, PATIENCE, Listener, free_port, wait_for  # noqa: E402
@@ -50,15 +51,16 @@ def listener(archive: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def spoiled(shared: Path, folder: Path) -> Path:
-    """A real series with heavy simulated noise, under UIDs of its own."""
+    """A real series with heavy simulated motion, under UIDs of its own."""
     folder.mkdir()
+    series_uid = generate_uid()
     for number, path in enumerate(sorted((shared / "data" / "mri" / "thigh_T1_STS001").iterdir())):
         one = pydicom.dcmread(path)
-        worse = simulate(one.pixel_array.astype("float32"), "noise", 1.0, number)
+        worse = simulate(one.pixel_array.astype("float32"), "motion", 1.0, number)
         one.PixelData = worse.clip(0, one.pixel_array.max()).astype(one.pixel_array.dtype).tobytes()
-        one.SOPInstanceUID += ".9"
+        one.SOPInstanceUID = generate_uid()
         one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
-        one.SeriesInstanceUID += ".9"
+        one.SeriesInstanceUID = series_uid
         one.save_as(folder / path.name)
     return folder
 
@@ -92,7 +94,7 @@ def test_a_forwarded_series_comes_back_flagged_and_a_person_may_reject_it(
             assert dataset.ConceptNameCodeSequence[0].CodeValue == "113010"
 
     with listener.catalogue().write() as session:
-        review(session, entry.result_id, Review.REJECT, "Curie^Marie", "noise", ["archive"])
+        review(session, entry.result_id, Review.REJECT, "Curie^Marie", "motion", ["archive"])
     wait_for(lambda: _delivered(listener, "rejection"), what="the rejection")
     titles = []
     for one in archive.rest("GET", f"/studies/{study}/instances"):
