@@ -55,6 +55,12 @@ def score(
         typer.Option(metavar="F.nii.gz", help="Quality map to lay over the images (one series; else use --out).",
                      rich_help_panel=_FILES),
     ] = None,
+    dicom: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="For an archive: quality report (SR), flag (key objects) and montage of every DICOM "
+                                         "series, with its patient's name and UIDs. Needs the extra listener.",
+                     rich_help_panel=_FILES),
+    ] = None,
     identity: Annotated[
         bool, typer.Option("--identity", help="Write the patient's name, ID and UIDs into results.", rich_help_panel=_FILES)
     ] = False,
@@ -91,7 +97,7 @@ def score(
 
     [bold]miqanet score study/ --json - | jq .score[/bold]     for scripts
 
-    A patient's name, ID and UIDs stay out of every result unless you ask with --identity.
+    A patient's name, ID and UIDs stay out of every result, but those of --dicom, unless you ask with --identity.
 
     Exit status: 0 done; 1 an input could not be scored (the others were); 2 wrong usage; 3 flagged, with --fail-on-flag.
     """
@@ -100,7 +106,7 @@ def score(
 
     run(
         paths,
-        Targets(out=out, json=json_file, csv=csv_file, html=html, overlay=overlay),
+        Targets(out=out, json=json_file, csv=csv_file, html=html, overlay=overlay, dicom=dicom),
         model=model,
         device=device,
         precision=precision,
@@ -147,6 +153,47 @@ def calibrate(
     from miqanet_core.cli.calibrate import run
 
     run(paths, out, model=model, device=device, precision=precision)
+
+
+_CONFIG = Annotated[Path, typer.Option(metavar="F.toml", help="The settings; --init writes a commented example.")]
+
+
+@guarded
+def listen(
+    config: _CONFIG = Path("miqanet.toml"),
+    init: Annotated[bool, typer.Option("--init", help="Write the settings file if there is none, check it, and end.")] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --init: where to keep what is received; ./miqanet-data if not given."),
+    ] = None,
+) -> None:
+    """Receive MR series by DICOM C-STORE, score each as it comes, and write the result back.
+
+    [bold]miqanet listen --init[/bold]    write miqanet.toml; name in it who may send
+
+    [bold]miqanet listen[/bold]           serve until Ctrl-C or SIGTERM
+
+    Nobody is let in until calling_ae_titles names somebody, and it listens on 127.0.0.1 until told otherwise.
+    """
+    from miqanet_core.cli import listen as listening
+
+    if init:
+        listening.init(config, folder)
+    elif folder is not None:
+        raise typer.BadParameter("--folder goes with --init; storage.folder in the settings says it otherwise")
+    else:
+        listening.listen(config)
+
+
+@guarded
+def worker(config: _CONFIG = Path("miqanet.toml")) -> None:
+    """Score what a listener receives, on this or another host: any number of workers share one PostgreSQL catalogue.
+
+    All of them mount storage.folder. miqanet listen starts its own workers; this is for more of them.
+    """
+    from miqanet_core.cli import listen as listening
+
+    listening.worker(config)
 
 
 @guarded
@@ -200,8 +247,12 @@ def devices() -> None:
 
 
 @guarded
-def doctor() -> None:
+def doctor(
+    config: Annotated[
+        Path | None, typer.Option(metavar="F.toml", help="Check a listener's settings, folder, port and destinations, too.")
+    ] = None,
+) -> None:
     """Check this installation: Python, torch, devices, weights, DICOM decoders, disk, and one real slice scored."""
     from miqanet_core.cli.doctor import run
 
-    run()
+    run(config)

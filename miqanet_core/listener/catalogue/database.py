@@ -1,0 +1,96 @@
+"""Opening the catalogue, and its transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from miqanet_core.listener.catalogue.model import Base
+
+_SQLITE_WAIT_SECONDS = 60
+_CONNECT_SECONDS = 10
+
+
+class CatalogueError(Exception):
+    """The catalogue cannot be used; one line that says why and what to do."""
+
+
+class Catalogue:
+    """The catalogue at a database URL: ``sqlite:///FILE`` or ``postgresql+psycopg://USER@HOST/NAME``. Threads may share it."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.engine = _engine(url)
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            problem = f"the setting storage.database is no database URL that can be used ({error})"
+            raise CatalogueError(f"{problem}; leave it empty, or write postgresql+psycopg://USER@HOST/NAME") from error
+        self.sqlite = self.engine.dialect.name == "sqlite"
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Catalogue:
+        """The SQLite catalogue of a folder."""
+        return cls(f"sqlite:///{folder / 'catalogue.sqlite'}")
+
+    def create(self) -> Catalogue:
+        """Make the tables that are missing. Several processes may do so at once."""
+        try:
+            with self.engine.begin() as connection:
+                if not self.sqlite:
+                    # CREATE TABLE IF NOT EXISTS is not safe against itself in PostgreSQL.
+                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4711072301)")
+                Base.metadata.create_all(connection)
+        except DBAPIError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise CatalogueError(f"the catalogue cannot be opened ({reason}); check storage.database and its rights") from error
+        return self
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that changes something: committed at the end, durable then; rolled back when anything is raised.
+
+        On SQLite it takes the one write lock at its beginning, so two of them never deadlock.
+        """
+        with self.engine.connect().execution_options(miqa_write=True) as connection:
+            with Session(connection, expire_on_commit=False) as session, session.begin():
+                yield session
+            # The session joined the connection's own transaction.
+            connection.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent view, to read only. What was loaded can be used after the end, as far as it was loaded."""
+        with self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        arguments = {"connect_timeout": _CONNECT_SECONDS} if url.startswith("postgresql") else {}
+        return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=20, connect_args=arguments)
+    engine = create_engine(url, connect_args={"timeout": _SQLITE_WAIT_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: object, _: object) -> None:
+        # Python's own BEGIN comes too late to take the write lock, so SQLAlchemy's event sends it.
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("miqa_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
