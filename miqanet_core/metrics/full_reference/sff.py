@@ -4,8 +4,8 @@ Chang, Yang, Gan, Wang: Sparse feature fidelity for perceptual image quality ass
 
 Known disagreement: the authors' feature detector, fitted to colour photographs, is not to be had here. Ours has 24 components
 of grey 8 x 8 blocks and was fitted by ``training/fit_sparse_features.py`` to the photographs that scikit-image ships, of which
-``sff_features.txt`` tells. The weights of feature similarity and luminance correlation are the paper's; no reference values are
-known.
+``sff_features.txt`` tells. Its constants, and what fidelity of features and correlation of luminance each add to the score, are
+set here: the paper's could not be looked up. No reference values are known.
 """
 
 from __future__ import annotations
