@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from miqanet_core.errors import ModelError
 from miqanet_core.findings import ArtifactReader, Findings
 from miqanet_core.model import NetworkOutput, fold_batch_norm, load_model
 from miqanet_core.policy import Policy
-from miqanet_core.quality import SeriesQuality, SliceQuality
+from miqanet_core.quality import ModelIdentity, SeriesQuality, SliceQuality
 from miqanet_core.series import MRSeries
 from miqanet_core.transforms import SliceMap, TileGrid, normalise, to_network
 from miqanet_core.uncertainty import ScoreInterval
@@ -146,21 +146,33 @@ class Scorer:
         self._policy = policy or Policy.default()
         self._batch_size = batch_size or self._fitting_batch()
 
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights give the numbers."""
+        return self._identity
+
     def score(self, series: MRSeries, progress: Progress | None = None) -> SeriesQuality:
         """The quality of ``series``; ``progress`` is told of each slice in order, and what it raises stops the scoring.
 
         A series that is unlike the MR the model knows has no score, though ``progress`` was told its slices': whether it is
         unlike is a matter of all of them.
         """
+        refusal = unlike_by_facts(series)
+        return self._conclude(series, [] if refusal else self.slices(series.voxels, progress), refusal)
+
+    def conclude(self, series: MRSeries, slices: Sequence[ScoredSlice]) -> SeriesQuality:
+        """What :meth:`score` says of ``series``, from its ``slices`` that were scored one by one, as they came."""
+        return self._conclude(series, slices, unlike_by_facts(series))
+
+    def _conclude(self, series: MRSeries, slices: Sequence[ScoredSlice], refusal: str | None) -> SeriesQuality:
         facts = {
             "description": series.description,
             "modality": series.modality,
             "size": list(series.size),
             "notes": list(series.notes),
         }
-        in_domain, refusal = None, unlike_by_facts(series)
-        slices = [] if refusal else self.slices(series.voxels, progress)
-        if self._domain is not None and any(s.output for s in slices):
+        in_domain = None
+        if refusal is None and self._domain is not None and any(s.output for s in slices):
             in_domain, refusal = self._domain.judge([s.output.features.numpy() for s in slices if s.output])
         if refusal:
             in_domain, slices = False, [ScoredSlice(None, _unscored(image)) for image in series.voxels]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,16 @@ class Identity:
     instance_uids: tuple[str, ...] = ()
 
 
+class SliceSource(NamedTuple):
+    """The DICOM image that a slice was read from: its SOP Instance UID, and the frame's number, from 1, in a multi-frame image.
+
+    ``frame`` is None for a single-frame image; the slices of a Siemens mosaic all come from one such image.
+    """
+
+    instance_uid: str
+    frame: int | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class MRSeries:
     """One stack of slices that belong together: one echo, one phase, one time point, one orientation.
@@ -45,6 +56,7 @@ class MRSeries:
     ``modality``: DICOM's code, "MR", "CT", ...; "" when the format does not say.
     ``facts``: acquisition facts that name no person (manufacturer, sequence, TE, ...), for reports and baselines.
     ``sources``: the file of each slice, or one file for all of them.
+    ``slice_sources``: the DICOM image of each slice; empty when the series is not DICOM.
     ``notes``: what the reader saw and the user should know ("2 slices are missing", "colour turned to grey").
     """
 
@@ -56,6 +68,7 @@ class MRSeries:
     identity: Identity = field(default_factory=Identity)
     sources: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    slice_sources: tuple[SliceSource, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:

@@ -32,8 +32,10 @@ def a_series(catalogue: Catalogue, uid: str = "1.2") -> int:
 def a_result(catalogue: Catalogue) -> int:
     series = a_series(catalogue)
     with catalogue.write() as session:
-        result = Result(series_id=series, version=1, verdict="limited", score=50.0, flagged=True, objects=3, latency_seconds=1.0,
-                        model_name="m", model_version="1", weights_sha256="0")  # fmt: skip
+        result = Result(
+            series_id=series, version=1, verdict="limited", score=50.0, flagged=True, objects=3, latency_seconds=1.0,
+            model_name="m", model_version="1", weights_sha256="0",
+        )  # fmt: skip
         session.add(result)
         session.flush()
         return result.id

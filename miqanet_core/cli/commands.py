@@ -149,6 +149,47 @@ def calibrate(
     run(paths, out, model=model, device=device, precision=precision)
 
 
+_CONFIG = Annotated[Path, typer.Option(metavar="F.toml", help="The settings; --init writes a commented example.")]
+
+
+@guarded
+def listen(
+    config: _CONFIG = Path("miqanet.toml"),
+    init: Annotated[bool, typer.Option("--init", help="Write the settings file if there is none, check it, and end.")] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --init: where to keep what is received; ./miqanet-data if not given."),
+    ] = None,
+) -> None:
+    """Receive MR series by DICOM C-STORE, score each as it comes, and write the result back.
+
+    [bold]miqanet listen --init[/bold]    write miqanet.toml; name in it who may send
+
+    [bold]miqanet listen[/bold]           serve until Ctrl-C or SIGTERM
+
+    Nobody is let in until calling_ae_titles names somebody, and it listens on 127.0.0.1 until told otherwise.
+    """
+    from miqanet_core.cli import listen as listening
+
+    if init:
+        listening.init(config, folder)
+    elif folder is not None:
+        raise typer.BadParameter("--folder goes with --init; storage.folder in the settings says it otherwise")
+    else:
+        listening.listen(config)
+
+
+@guarded
+def worker(config: _CONFIG = Path("miqanet.toml")) -> None:
+    """Score what a listener receives, on this or another host: any number of workers share one PostgreSQL catalogue.
+
+    All of them mount storage.folder. miqanet listen starts its own workers; this is for more of them.
+    """
+    from miqanet_core.cli import listen as listening
+
+    listening.worker(config)
+
+
 @guarded
 def models() -> None:
     """List the models: which ship with weights, their size, and what the default one was found to do."""

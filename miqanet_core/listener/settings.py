@@ -125,6 +125,13 @@ class Web(_Section):
         return self
 
 
+class ClientCertificate(_Section):
+    """Files in PEM by which MIQA shows who it is."""
+
+    certificate: Path
+    key: Path
+
+
 class Destination(_Section):
     """Where results are written back: an archive by C-STORE ("dicom") or by DICOMweb ("stow")."""
 
@@ -135,8 +142,9 @@ class Destination(_Section):
     ae_title: AETitle = "ARCHIVE"
     calling_ae_title: AETitle = "MIQA"
     storage_commitment: bool = True
-    tls: TLS | None = None
     ca: Path | None = None
+    check_host: bool = True
+    tls: ClientCertificate | None = None
     url: str = ""
     user: str = ""
     password_file: Path | None = None
@@ -224,7 +232,7 @@ def _toml_text(text: str) -> str:
 
 
 def load(path: Path) -> Settings:
-    """Read and check a file. InputError in one line that names the setting at fault; relative paths are from the file's folder."""
+    """Read and check a file; relative paths start at its folder. InputError in one line that names the setting at fault."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from miqanet_core.errors import InputError
-from miqanet_core.readers.dicom_facts import description_of, facts_of, identity_of
+from miqanet_core.readers.dicom_facts import description_of, facts_of, identity_of, slice_source_of
 from miqanet_core.readers.dicom_frames import Frame, frames_of
 from miqanet_core.readers.dicom_pixels import notes_of, read_pixels
 from miqanet_core.readers.dicom_values import text, value, whole
@@ -168,4 +168,5 @@ def _series(stack: Stack, voxels: np.ndarray, copies: int) -> MRSeries:
         identity=identity_of(stack.frames),
         sources=tuple(frame.source for frame in stack.frames),
         notes=tuple(notes),
+        slice_sources=tuple(slice_source_of(frame) for frame in stack.frames),
     )

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from miqanet_core.readers.dicom_frames import Frame
 from miqanet_core.readers.dicom_values import item, number, text, value
-from miqanet_core.series import Identity
+from miqanet_core.series import Identity, SliceSource
 
 _TEXTS = {
     "manufacturer": "Manufacturer",
@@ -98,6 +98,12 @@ def identity_of(frames: list[Frame]) -> Identity:
         series_uid=text(header, "SeriesInstanceUID"),
         instance_uids=tuple(uid for uid in uids if uid),
     )
+
+
+def slice_source_of(frame: Frame) -> SliceSource:
+    """The image that a frame lies in, with the frame's number where the image has frames."""
+    multi_frame = value(frame.header, "NumberOfFrames") is not None and not frame.tiles
+    return SliceSource(text(frame.header, "SOPInstanceUID"), frame.index + 1 if multi_frame else None)
 
 
 def description_of(header: Dataset) -> str:

@@ -1,7 +1,7 @@
 """The catalogue: what was received, what was found, what is to be done; SQLite in a folder, or PostgreSQL for many hosts.
 
-:mod:`.model` holds the tables, :class:`Catalogue` opens them, :mod:`.queue` leases jobs and deliveries, :mod:`.people` keeps what
-people did. Times are UTC and aware. Every function takes a session of :meth:`Catalogue.write` or :meth:`Catalogue.read`.
+:mod:`.model` holds the tables, :class:`Catalogue` opens them, :mod:`.queue` leases jobs and deliveries, :mod:`.people` keeps
+what people did. Times are UTC and aware. Every function takes a session of :meth:`Catalogue.write` or :meth:`Catalogue.read`.
 """
 
 from miqanet_core.listener.catalogue.database import Catalogue, CatalogueError
@@ -9,6 +9,7 @@ from miqanet_core.listener.catalogue.model import (
     Association,
     AuditEntry,
     Base,
+    Commitment,
     Heartbeat,
     Incident,
     IncidentKind,
@@ -31,6 +32,7 @@ __all__ = [
     "Base",
     "Catalogue",
     "CatalogueError",
+    "Commitment",
     "Heartbeat",
     "Incident",
     "IncidentKind",

@@ -45,6 +45,7 @@ class ObjectState(str, Enum):
     SORTED = "sorted"  # its header was read, it belongs to its series and is scored with it
     LEFT_OUT = "left-out"  # kept, and not scored; ``reason`` says why (localiser, derived, our own, a second one of its UID)
     UNREADABLE = "unreadable"  # kept, and not scored; ``reason`` says why
+    LOST = "lost"  # its file is gone from the spool, against all rules
 
 
 class SeriesState(str, Enum):
@@ -212,7 +213,7 @@ class StackResult(Base):
     ``document`` is :meth:`SeriesQuality.to_dict`, without identity. ``map_file`` is a NumPy .npz below the results folder:
     ``map`` float32 0..100 with NaN where nothing was scored, and ``picture`` uint8 (the slices as people see them, each scaled
     by its own 0.5 and 99.8 percentiles), both (slices, rows, columns); "" when retention took it. ``instance_uids`` names the
-    SOP instances of the stack in the order of its slices: one for each slice, or one for all of them (multi-frame).
+    SOP instance of each slice, in their order.
     """
 
     __tablename__ = "stack_results"
@@ -284,6 +285,18 @@ class OutboxEntry(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
 
     result: Mapped[Result] = relationship(back_populates="outbox")
+
+
+class Commitment(Base):
+    """A request for storage commitment (PS3.4 J) that a delivery made; ``committed`` when the archive vouches for all of it."""
+
+    __tablename__ = "commitments"
+
+    transaction_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    outbox_id: Mapped[int] = mapped_column(ForeignKey("outbox.id"), index=True)
+    asked_at: Mapped[datetime] = mapped_column(default=now)
+    answered_at: Mapped[datetime | None]
+    committed: Mapped[bool] = mapped_column(default=False)
 
 
 class AuditEntry(Base):

@@ -1,0 +1,64 @@
+"""``miqanet listen`` and ``miqanet worker``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from miqanet_core.cli.guard import UsageError
+from miqanet_core.cli.terminal import inform
+from miqanet_core.errors import InputError, ModelError
+
+
+def _needs_extra() -> None:
+    """UsageError that says what to install when the listener's libraries are not there."""
+    try:
+        import pydantic  # noqa: F401
+        import pynetdicom  # noqa: F401
+        import sqlalchemy  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"the listener needs {error.name}; pip install 'miqanet_core[listener]'") from error
+
+
+def init(config: Path, folder: Path | None) -> None:
+    """Write the commented example; never over a file that is there. Then check it."""
+    _needs_extra()
+    from miqanet_core.listener import settings
+
+    if config.exists():
+        settings.load(config)
+        inform(f"{config} is there already, and it is correct")
+        return
+    text = settings.example((folder or config.resolve().parent / "miqanet-data").resolve())
+    try:
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(config, (error.strerror or "cannot be written").lower(), "name a file that can be written") from error
+    settings.load(config)
+    inform(f"wrote {config}; name the senders in calling_ae_titles, then: miqanet listen --config {config}")
+
+
+def listen(config: Path) -> None:
+    """Serve until stopped."""
+    _needs_extra()
+    from miqanet_core.listener import listen as listening
+    from miqanet_core.listener.catalogue import CatalogueError
+    from miqanet_core.listener.settings import load
+
+    try:
+        listening.run(load(config))
+    except (CatalogueError, InputError) as error:
+        raise UsageError(str(error)) from error
+
+
+def worker(config: Path) -> None:
+    """Work until stopped."""
+    _needs_extra()
+    from miqanet_core.listener import worker as working
+    from miqanet_core.listener.catalogue import CatalogueError
+    from miqanet_core.listener.settings import load
+
+    try:
+        working.main(load(config))
+    except (CatalogueError, InputError, ModelError) as error:
+        raise UsageError(str(error)) from error

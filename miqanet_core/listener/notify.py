@@ -1,0 +1,64 @@
+"""Notifications: a webhook and an e-mail, neither with a patient's identity."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import smtplib
+import ssl
+from email.message import EmailMessage
+from typing import Any
+
+import httpx
+
+from miqanet_core.listener.catalogue import Result
+from miqanet_core.listener.settings import Email, Webhook
+from miqanet_core.policy import format_score
+
+_TIMEOUT_SECONDS = 30.0
+
+
+def document_of(result: Result, dashboard_url: str) -> dict[str, Any]:
+    """What a webhook is told. Free text of the header (descriptions) is left out: people write names into it."""
+    series = result.series
+    return {
+        "schema": "miqa-notification/1",
+        "result": result.id,
+        "series": series.id,
+        "version": result.version,
+        "verdict": result.verdict,
+        "score": result.score,
+        "flagged": result.flagged,
+        "reasons": [reason for stack in result.stacks for reason in stack.document["reasons"]],
+        "scanner": series.scanner,
+        "body_part": series.body_part,
+        "created_at": result.created_at.isoformat(),
+        "url": f"{dashboard_url.rstrip('/')}/series/{series.id}" if dashboard_url else "",
+    }
+
+
+def post(webhook: Webhook, dashboard_url: str, result: Result) -> None:
+    """Post the document; any status but 2xx raises httpx.HTTPError."""
+    body = json.dumps(document_of(result, dashboard_url), ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json"}
+    if webhook.secret_file is not None:
+        secret = webhook.secret_file.read_bytes().strip()
+        headers["X-MIQA-Signature"] = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+    httpx.post(webhook.url, content=body, headers=headers, timeout=_TIMEOUT_SECONDS).raise_for_status()
+
+
+def send_email(email: Email, dashboard_url: str, result: Result) -> None:
+    """Send the mail; raises what smtplib raises."""
+    facts = document_of(result, dashboard_url)
+    message = EmailMessage()
+    message["Subject"] = f"MIQA: {result.verdict} series on {facts['scanner'] or 'a scanner'}".replace("\n", " ")
+    message["From"], message["To"] = email.sender, ", ".join(email.recipients)
+    lines = [f"Verdict: {result.verdict}, score {format_score(result.score)}", *facts["reasons"], "", facts["url"]]
+    message.set_content("\n".join(lines) + "\nA research tool, not a medical device.\n")
+    with smtplib.SMTP(email.server, email.port, timeout=_TIMEOUT_SECONDS) as server:
+        if email.starttls:
+            server.starttls(context=ssl.create_default_context())
+        if email.user and email.password_file is not None:
+            server.login(email.user, email.password_file.read_text().strip())
+        server.send_message(message)
