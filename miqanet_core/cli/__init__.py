@@ -29,6 +29,7 @@ app.command(rich_help_panel="Start here")(commands.score)
 app.command(rich_help_panel="Start here")(commands.calibrate)
 app.command(rich_help_panel="Every series that arrives")(commands.listen)
 app.command(rich_help_panel="Every series that arrives")(commands.worker)
+app.command(rich_help_panel="Every series that arrives")(commands.web)
 app.command(rich_help_panel="About this installation")(commands.models)
 app.command(rich_help_panel="About this installation")(commands.doctor)
 

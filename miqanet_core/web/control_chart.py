@@ -1,10 +1,10 @@
 """A control chart of individual series: is a scanner still what it was?
 
 Centre line: the median of a reference period, the first 20 to 50 series. Limits: median -+ 3 x 1.4826 x MAD (median absolute
-deviation), which for normally distributed scores are three standard deviations (1 in 370 outside by chance), and which a few bad
-series in the reference do not move (Rousseeuw & Croux, JASA 1993). The limits stay where the reference put them, so that a slow
-drift does not carry them along. Signals: a score outside the limits, and eight in a row on one side of the centre line (Western
-Electric's fourth rule, 1 in 128 by chance).
+deviation), which for normally distributed scores are three standard deviations (1 in 370 outside by chance), and which a few
+bad series in the reference do not move (Rousseeuw & Croux, JASA 1993). The limits stay where the reference put them, so that a
+slow drift does not carry them along. Signals: a score outside the limits, and eight in a row on one side of the centre line
+(Western Electric's fourth rule, 1 in 128 by chance).
 """
 
 from __future__ import annotations

@@ -11,14 +11,16 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from miqanet_core.listener.catalogue import now
-from miqanet_core.policy import format_score, name_slices
+from miqanet_core.policy import format_score
 from miqanet_core.quality import Verdict, in_words
 from miqanet_core.report.figures import colour_stops
 from miqanet_core.report.html import ICON, LABEL, MEANING
 from miqanet_core.version import version
 from miqanet_core.web import access, cookies
+from miqanet_core.web.worklist import Show, Sort
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -48,7 +50,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(
-        score=format_score, words=in_words, ago=_ago, moment=_moment, slices=name_slices, verdict=Verdict, gib=_gib
+        score=format_score,
+        words=in_words,
+        ago=_ago,
+        moment=_moment,
+        verdict=Verdict,
+        show=Show,
+        sort_by=Sort,
+        person=_person,
+        with_code=_with_code,
+        gib=_gib,
     )
     environment.globals.update(
         icon=ICON, label=LABEL, meaning=MEANING, version=version(), build=_build(), colours=colour_stops(), Verdict=Verdict
@@ -80,6 +91,18 @@ def _ago(at: datetime) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"
     return ""
+
+
+def _person(name: str) -> str:
+    """DICOM's ``Family^Given^...`` as people write it; the first of its alphabets."""
+    family, *others = [part.strip() for part in name.partition("=")[0].split("^")]
+    return ", ".join(filter(None, (family, " ".join(filter(None, others)))))
+
+
+def _with_code(text: str) -> Markup:
+    """Words between back quotes as code."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def _gib(size: float) -> str:

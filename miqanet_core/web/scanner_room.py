@@ -74,7 +74,8 @@ def _room(session: Session, series: Series, result: Result | None) -> Room:
     if series.state == SeriesState.RECEIVING.value or result is None:
         received = objects_of(session, [series.id]).get(series.id, 0)
         scored = session.scalar(select(func.count()).where(SliceScore.series_id == series.id)) or 0
-        return _plain(series, Light.WAITING, "Arriving\N{HORIZONTAL ELLIPSIS}", f"{received} images received, {scored} slices looked at so far.")
+        text = f"{received} images received, {scored} slices looked at so far."
+        return _plain(series, Light.WAITING, "Arriving\N{HORIZONTAL ELLIPSIS}", text)
     verdict = Verdict(result.verdict)
     worst = min(result.stacks, key=lambda s: (s.score is None, s.score or 0.0)).quality
     title, text = headline(verdict)

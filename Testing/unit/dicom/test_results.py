@@ -73,7 +73,13 @@ def test_report_says_score_interval_verdict_and_every_slice(series, tmp_path):
     assert report.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99MIQA"
     words = words_of(report)
     assert words.startswith("MIQA is a research tool, not a medical device")
-    for said in ("non-diagnostic", "90 % of cases", "slice is flagged below 50", quality.model.weights_sha256, *quality.reasons):
+    for said in (
+        "non-diagnostic",
+        "90 % of cases",
+        "slice is flagged below 50",
+        quality.model.weights_sha256,
+        *quality.reasons,
+    ):
         assert said in words
 
 

@@ -165,7 +165,7 @@ class FullSeries(SeriesDocument):
 
 
 class ReviewRequest(BaseModel):
-    """What somebody says of a result. `sure` must be true for "reject", which writes a 113001 key object: archives hide images."""
+    """What somebody says of a result. A "reject" needs `sure`: it writes a 113001 key object, and archives hide images."""
 
     action: Review
     comment: str = Field("", max_length=LONGEST_COMMENT)

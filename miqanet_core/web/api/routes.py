@@ -36,9 +36,7 @@ Identity = Annotated[bool, Query(description="Also who the patient is.")]
 
 
 @router.get("/api/series")
-def worklist(
-    dashboard: TheDashboard, filtered: Annotated[Wanted, Depends(wanted)], identity: Identity = False
-) -> Worklist:
+def worklist(dashboard: TheDashboard, filtered: Annotated[Wanted, Depends(wanted)], identity: Identity = False) -> Worklist:
     """The worklist: `sort` newest or worst, `show` all, flagged or open (nobody has reviewed it); fifty a page."""
     with dashboard.catalogue.read() as session:
         found = find(session, filtered)

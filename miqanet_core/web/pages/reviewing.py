@@ -41,8 +41,7 @@ def review(
         archives = archives_of(dashboard.settings, found.series)
         if action is Review.REJECT and not sure:
             values = {"view": found, "series": found.series, "archives": archives, "comment": comment, "name": name}
-            problem = "Say who you are." if not name else "A rejection needs a comment that says why." if not comment.strip() else ""
-            return page(request, "reject.html", 422 if problem else 200, problem=problem, **values)
+            return page(request, "reject.html", problem="" if comment.strip() else "Say why, too.", **values)
     origin = dashboard.proxies.origin_of(request)
     say(dashboard, result_id, action, name, comment, origin.address)
     return RedirectResponse(f"/series/{series_id}#review", 303)

@@ -15,11 +15,12 @@ router = APIRouter(include_in_schema=False)
 def scanner_room(request: Request, dashboard: TheDashboard, scanner: str = "") -> Response:
     with dashboard.catalogue.read() as session:
         every = rooms(session)
-    return page(request, "scanner_room.html", rooms=[r for r in every if scanner in ("", r.scanner)], scanner=scanner, every=every)
+    shown = [room for room in every if scanner in ("", room.scanner)]
+    return page(request, "scanner_room.html", rooms=shown, scanner=scanner, every=every)
 
 
 @router.get("/scanner-room-part")
 def scanner_room_part(request: Request, dashboard: TheDashboard, scanner: str = "") -> Response:
     with dashboard.catalogue.read() as session:
-        every = rooms(session)
-    return live_part(request, "scanner_room_part.html", rooms=[r for r in every if scanner in ("", r.scanner)], scanner=scanner)
+        shown = [room for room in rooms(session) if scanner in ("", room.scanner)]
+    return live_part(request, "scanner_room_part.html", rooms=shown, scanner=scanner)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
@@ -20,22 +20,22 @@ def wanted(
     sort: Sort = Sort.NEWEST,
     show: Show = Show.ALL,
     # An empty field of the form stands for "any".
-    verdict: Annotated[Verdict | str, Query()] = "",
+    verdict: Annotated[Verdict | Literal[""], Query()] = "",
     text: Annotated[str, Query(max_length=200)] = "",
     protocol: Annotated[str, Query(max_length=400)] = "",
     scanner: Annotated[str, Query(max_length=160)] = "",
-    day: Annotated[date | str, Query()] = "",
+    day: Annotated[date | Literal[""], Query()] = "",
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Wanted:
     """The filter that an address's query asks for."""
     return Wanted(
         sort,
         show,
-        verdict if isinstance(verdict, Verdict) else None,
+        verdict or None,
         text.strip(),
         protocol,
         scanner,
-        day if isinstance(day, date) else None,
+        day or None,
         page,
     )
 
@@ -54,9 +54,7 @@ def worklist_part(request: Request, dashboard: TheDashboard, view: Annotated[Wan
 
 
 @router.post("/find", dependencies=[Depends(form_is_ours)])
-def find_patient(
-    request: Request, dashboard: TheDashboard, patient: Annotated[str, Form(max_length=200)] = ""
-) -> Response:
+def find_patient(request: Request, dashboard: TheDashboard, patient: Annotated[str, Form(max_length=200)] = "") -> Response:
     """By what names a patient: in the request's body, for addresses end up in logs and histories."""
     view = Wanted(patient=patient.strip())
     with dashboard.catalogue.read() as session:
