@@ -36,13 +36,16 @@ def retry(
     request: Request, dashboard: TheDashboard, person: Somebody, kind: Literal["job", "delivery"], number: Number
 ) -> Response:
     with dashboard.catalogue.write() as session:
-        dead = session.get(Job if kind == "job" else OutboxEntry, number, with_for_update=True)
+        dead: Job | OutboxEntry | None
+        if kind == "job":
+            dead = session.get(Job, number, with_for_update=True)
+        else:
+            dead = session.get(OutboxEntry, number, with_for_update=True)
         if dead is None or dead.dead_at is None:
             raise HTTPException(409, "Somebody has done so already, or it is done.")
-        address = dashboard.proxies.origin_of(request).address
         what = "scoring" if isinstance(dead, Job) else f"{dead.what} to {dead.destination}"
         queue.try_again(session, dead)
-        entry = note(session, person.name, "retry", what, address=address)
+        entry = note(session, person.name, "retry", what, address=dashboard.proxies.origin_of(request).address)
         entry.series_id = dead.series_id if isinstance(dead, Job) else dead.result.series_id
     return RedirectResponse("/queue", 303)
 

@@ -40,8 +40,11 @@ def review(
             raise HTTPException(404, "There is no such result.")
         archives = archives_of(dashboard.settings, found.series)
         if action is Review.REJECT and not sure:
-            values = {"view": found, "series": found.series, "archives": archives, "comment": comment, "name": name}
-            return page(request, "reject.html", problem="" if comment.strip() else "Say why, too.", **values)
+            problem = "" if comment.strip() else "Say why, too."
+            return page(
+                request, "reject.html", problem=problem, view=found, series=found.series, archives=archives, comment=comment,
+                name=name,
+            )  # fmt: skip
     origin = dashboard.proxies.origin_of(request)
     say(dashboard, result_id, action, name, comment, origin.address)
     return RedirectResponse(f"/series/{series_id}#review", 303)

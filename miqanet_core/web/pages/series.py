@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from sqlalchemy import select
@@ -34,7 +34,7 @@ def series(
         return page(request, "series.html", **page_values(dashboard, found))
 
 
-def page_values(dashboard: Dashboard, found: SeriesView) -> dict[str, object]:
+def page_values(dashboard: Dashboard, found: SeriesView) -> dict[str, Any]:
     """What the template needs."""
     quality = found.quality
     has_map = found.stack is not None and dashboard.pictures.has(found.stack)
