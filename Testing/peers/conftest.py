@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
+
+from certificates import Certificates, make_certificates
 from orthanc_server import PROGRAM, Orthanc, running_orthanc
 
 
@@ -29,3 +31,9 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
         pytest.skip("Orthanc is not installed")
     with running_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory, program: Callable[[str], str]) -> Certificates:
+    """An authority, a server's and a client's certificate, and a stranger's that it did not sign."""
+    return make_certificates(program("openssl"), tmp_path_factory.mktemp("certificates"))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from judged import judged
 
+from judged import judged
 from miqanet_core import Scorer, read_series
 from miqanet_core.artifacts import simulate
 from miqanet_core.quality import Verdict
@@ -82,7 +82,9 @@ def test_real_motion_is_scored_flagged_and_told(shared, program, tmp_path):
     for kind, dataset in objects.items():
         dataset.save_as(tmp_path / kind.value, enforce_file_format=True)
         assert errors_of(program("dciodvfy"), tmp_path / kind.value) == []
-    text = subprocess.run([program("dsrdump"), "+Pl", str(tmp_path / "report")], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        [program("dsrdump"), "+Pl", str(tmp_path / "report")], capture_output=True, text=True, check=True
+    ).stdout
     assert '"Imaging Series Quality")=(RID14,RADLEX,"Non-diagnostic quality")' in text
     assert quality.model.weights_sha256 in text and "research tool, not a medical device" in text
     named = {name for one in quality.slices for name in one.artifacts}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from report_samples import MODEL
 
 from miqanet_core.policy import Policy
 from miqanet_core.quality import Interval, SeriesQuality, SliceQuality
 from miqanet_core.series import MRSeries
+from report_samples import MODEL
 
 
 def judged(

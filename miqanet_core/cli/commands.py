@@ -55,6 +55,12 @@ def score(
         typer.Option(metavar="F.nii.gz", help="Quality map to lay over the images (one series; else use --out).",
                      rich_help_panel=_FILES),
     ] = None,
+    dicom: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="For an archive: quality report (SR), flag (key objects) and montage of every DICOM "
+                                         "series, with its patient's name and UIDs. Needs the extra listener.",
+                     rich_help_panel=_FILES),
+    ] = None,
     identity: Annotated[
         bool, typer.Option("--identity", help="Write the patient's name, ID and UIDs into results.", rich_help_panel=_FILES)
     ] = False,
@@ -91,7 +97,7 @@ def score(
 
     [bold]miqanet score study/ --json - | jq .score[/bold]     for scripts
 
-    A patient's name, ID and UIDs stay out of every result unless you ask with --identity.
+    A patient's name, ID and UIDs stay out of every result, but those of --dicom, unless you ask with --identity.
 
     Exit status: 0 done; 1 an input could not be scored (the others were); 2 wrong usage; 3 flagged, with --fail-on-flag.
     """
@@ -100,7 +106,7 @@ def score(
 
     run(
         paths,
-        Targets(out=out, json=json_file, csv=csv_file, html=html, overlay=overlay),
+        Targets(out=out, json=json_file, csv=csv_file, html=html, overlay=overlay, dicom=dicom),
         model=model,
         device=device,
         precision=precision,
@@ -219,8 +225,12 @@ def models() -> None:
 
 
 @guarded
-def doctor() -> None:
+def doctor(
+    config: Annotated[
+        Path | None, typer.Option(metavar="F.toml", help="Check a listener's settings, folder, port and destinations, too.")
+    ] = None,
+) -> None:
     """Check this installation: Python, torch, devices, weights, DICOM decoders, disk, and one real slice scored."""
     from miqanet_core.cli.doctor import run
 
-    run()
+    run(config)

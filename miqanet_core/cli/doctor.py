@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain
 from pathlib import Path
 
 import typer
@@ -17,6 +18,7 @@ from miqanet_core.cli.demo import demo_series
 from miqanet_core.cli.guard import FAILED
 from miqanet_core.cli.score import make_scorer
 from miqanet_core.cli.terminal import harmless, stdout
+from miqanet_core.errors import InputError
 from miqanet_core.policy import Policy, format_score
 from miqanet_core.report.files import write_file
 
@@ -43,11 +45,11 @@ _COLOUR = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
 _COMPRESSED = ("JPEGBaseline8Bit", "JPEGExtended12Bit", "JPEGLosslessSV1", "JPEGLSLossless", "JPEG2000Lossless", "RLELossless")
 
 
-def run() -> None:
-    """Print the checks one by one; leaves with exit status 1 when one fails."""
+def run(config: Path | None = None) -> None:
+    """Print the checks one by one, with ``config`` those of a listener's settings, too; exit status 1 when one fails."""
     console = stdout()
     failed = False
-    for check in _checks():
+    for check in chain(_checks(), _listener_checks(config) if config else ()):
         failed |= check.state is State.FAIL
         line = Text.assemble((f"{check.state.value:<5}", _COLOUR[check.state]), f"{check.what:<17}", harmless(check.found))
         console.print(line, soft_wrap=True)
@@ -68,6 +70,18 @@ def _checks() -> Iterator[Check]:
         ("self-test", _self_test, "see the lines above; if all are ok, please report this"),
     ):
         yield _safely(what, check, cure)
+
+
+def _listener_checks(config: Path) -> Iterator[Check]:
+    from miqanet_core.cli.doctor_listener import checks
+
+    try:
+        for what, check, cure in checks(config):
+            yield _safely(what, check, cure)
+    except ImportError as error:
+        yield Check(State.FAIL, "listener", f"{error.name} is not installed", "pip install 'miqanet_core[listener]'")
+    except InputError as error:
+        yield Check(State.FAIL, "settings", f"{error.path}: {error.problem}", error.cure)
 
 
 def _safely(what: str, check: Callable[[], Check], cure: str) -> Check:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,10 @@ class Targets:
     csv: Path | None = None
     html: Path | None = None
     overlay: Path | None = None
+    dicom: Path | None = None
 
     def __post_init__(self) -> None:
-        if STDOUT in (self.html, self.overlay, self.out):
+        if STDOUT in (self.html, self.overlay, self.out, self.dicom):
             raise UsageError("only --json and --csv can write to stdout (-)")
         if self.json == self.csv == STDOUT:
             raise UsageError("--json - and --csv - cannot share stdout; name a file for one of them")
@@ -43,6 +46,8 @@ class Targets:
             raise UsageError("two results cannot go to the same file")
         if self.overlay and not self.overlay.name.lower().endswith((".nii", ".nii.gz")):
             raise UsageError(f"--overlay {self.overlay}: the overlay is NIfTI; name it .nii.gz or .nii")
+        if self.dicom and find_spec("highdicom") is None:
+            raise UsageError("--dicom needs highdicom: pip install 'miqanet_core[listener]'")
 
     @property
     def use_stdout(self) -> bool:
@@ -52,7 +57,7 @@ class Targets:
     @property
     def none_named(self) -> bool:
         """No output option at all: the table is the result."""
-        return not any((self.out, self.json, self.csv, self.html, self.overlay))
+        return not any((self.out, self.json, self.csv, self.html, self.overlay, self.dicom))
 
 
 @dataclass
@@ -70,9 +75,12 @@ class Writer:
     _names: set[str] = field(default_factory=lambda: {"index"})
 
     def add(self, series: MRSeries, quality: SeriesQuality) -> Path | None:
-        """Take a result; with ``--out`` write its files now. Returns its JSON file when that stands."""
+        """Take a result; with ``--out`` and ``--dicom`` write its files now. Returns its JSON file when that stands."""
         self.results.append((series, quality))
-        return self._write_folder(self.targets.out, series, quality) if self.targets.out else None
+        name = unique_name(series.description, self._names)
+        if self.targets.dicom:
+            self._write_dicom(self.targets.dicom, name, series, quality)
+        return self._write_folder(self.targets.out, name, series, quality) if self.targets.out else None
 
     def finish(self) -> None:
         """Write what needs all results."""
@@ -94,10 +102,26 @@ class Writer:
 
             self._say(write_overlay(self.targets.overlay, *self.results[0]))
 
-    def _write_folder(self, folder: Path, series: MRSeries, quality: SeriesQuality) -> Path:
+    def _write_dicom(self, folder: Path, name: str, series: MRSeries, quality: SeriesQuality) -> None:
+        from miqanet_core.dicom import Kind, headers_of, is_own_output, results_of
+
+        try:
+            headers = headers_of(series)
+            if any(map(is_own_output, headers)):
+                inform(f"{name}: no DICOM result, MIQA itself wrote this")
+                return
+            objects = results_of(quality, series, headers, kinds=set(Kind), policy=self.policy)
+        except ValueError as error:
+            inform(f"{name}: no DICOM result: {error}")
+            return
+        for kind, dataset in objects.items():
+            file = io.BytesIO()
+            dataset.save_as(file, enforce_file_format=True)
+            self._say(write_file(folder / f"{name}.{kind.value}.dcm", file.getvalue()))
+
+    def _write_folder(self, folder: Path, name: str, series: MRSeries, quality: SeriesQuality) -> Path:
         from miqanet_core.report.overlay import write_overlay
 
-        name = unique_name(series.description, self._names)
         files = {"report": f"{name}.html", "json": f"{name}.json", "csv": f"{name}.csv"}
         write_file(folder / files["report"], self._html([(series, quality)]))
         write_file(folder / files["csv"], to_csv([quality]))

@@ -22,7 +22,8 @@ from miqanet_core.series import MRSeries
 
 SLICES = 6
 _PAIRS_IN_A_ROW = 2
-_SIDE, _GAP, _CAPTION, _HEAD, _FOOT = 320, 8, 24, 64, 56
+_SIDE, _GAP, _CAPTION, _HEAD, _FOOT = 320, 8, 44, 68, 56
+_NARROWEST = 330  # of a pair: its caption must be read, however narrow the images are
 _WHITE, _GREY, _BLACK = (255, 255, 255), (170, 170, 170), (0, 0, 0)
 
 
@@ -68,10 +69,10 @@ def montage_picture(quality: SeriesQuality, series: MRSeries) -> np.ndarray:
     if quality.map is None or not worst:
         raise ValueError("there is no quality map to show")
     ratio = aspect_ratio(series.geometry, series.voxels.shape[1:])
-    width, height = (_SIDE, round(_SIDE / ratio)) if ratio >= 1 else (round(_SIDE * ratio), _SIDE)
+    width, height = (_SIDE, max(16, round(_SIDE / ratio))) if ratio >= 1 else (max(16, round(_SIDE * ratio)), _SIDE)
     in_a_row = min(_PAIRS_IN_A_ROW, len(worst))
     rows = -(-len(worst) // in_a_row)
-    cell = (2 * (width + _GAP) + _GAP, height + _CAPTION + _GAP)
+    cell = (max(2 * (width + _GAP) + _GAP, _NARROWEST), height + _CAPTION + _GAP)
     size = (max(in_a_row * cell[0] + _GAP, 660), _HEAD + rows * cell[1] + _FOOT)
     sheet = Image.new("RGB", size, _BLACK)
     draw = ImageDraw.Draw(sheet)
@@ -83,7 +84,9 @@ def montage_picture(quality: SeriesQuality, series: MRSeries) -> np.ndarray:
     for number, one in enumerate(worst):
         left = _GAP + (number % in_a_row) * cell[0]
         top = _HEAD + (number // in_a_row) * cell[1]
-        draw.text((left, top), _caption(one), _WHITE, ImageFont.load_default(16))
+        draw.text((left, top), f"Slice {one.index + 1}: {format_score(one.score)}", _WHITE, ImageFont.load_default(16))
+        causes = ", ".join(name.replace("_", " ") for name in sorted(one.artifacts))
+        draw.text((left, top + 22), _cut_short(causes, cell[0] - 2 * _GAP), _GREY, ImageFont.load_default(13))
         image = series.voxels[one.index]
         for place, png in enumerate((slice_png(image, turn), overlay_png(image, quality.map[one.index], turn))):
             tile = Image.open(io.BytesIO(png)).convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
@@ -92,9 +95,11 @@ def montage_picture(quality: SeriesQuality, series: MRSeries) -> np.ndarray:
     return np.asarray(sheet)
 
 
-def _caption(one: SliceQuality) -> str:
-    causes = f" ({', '.join(name.replace('_', ' ') for name in sorted(one.artifacts))})" if one.artifacts else ""
-    return f"Slice {one.index + 1}: {format_score(one.score)}{causes}"
+def _cut_short(words: str, width: int) -> str:
+    font, shown = ImageFont.load_default(13), words
+    while shown and font.getlength(f"{shown}...") > width:
+        shown = shown[:-1]
+    return words if shown == words else f"{shown}..."
 
 
 def _legend(draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:

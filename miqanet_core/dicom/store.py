@@ -24,6 +24,10 @@ _PASSING = {0x0110: "processing failure", 0x0124: "not authorized", 0x0213: "res
 _OUT_OF_RESOURCES = 0xA7
 
 
+class _NothingTaken(DestinationError):
+    """The archive takes none of the kinds of objects that were proposed to it."""
+
+
 @dataclass(frozen=True)
 class StoreDestination:
     """``host``, ``port``, ``ae_title``: the archive; ``calling_ae_title``: who we are. ``timeout``: seconds for each step."""
@@ -48,13 +52,16 @@ class StoreDestination:
     def deliver(self, datasets: Sequence[Dataset]) -> list[Outcome]:
         """Send the objects over one association; one outcome for each, in order. Raises nothing that the network does."""
         outcomes: list[Outcome] = []
+        if not datasets:
+            return outcomes
         try:
             with self.associated(_contexts_for(datasets)) as association:
                 for dataset in datasets:
                     outcomes.append(self._send(association, dataset))
         except DestinationError as error:
+            delivery = Delivery.NEVER if isinstance(error, _NothingTaken) else Delivery.TRY_LATER
             for dataset in datasets[len(outcomes) :]:
-                outcomes.append(Outcome(str(dataset.SOPInstanceUID), Delivery.TRY_LATER, str(error)))
+                outcomes.append(Outcome(str(dataset.SOPInstanceUID), delivery, str(error)))
         return outcomes
 
     @contextmanager
@@ -73,6 +80,9 @@ class StoreDestination:
             **negotiation,  # type: ignore[arg-type]
         )
         if not association.is_established:
+            if association.rejected_contexts and not association.accepted_contexts:
+                names = sorted({UID(context.abstract_syntax or "").name for context in association.rejected_contexts})
+                raise _NothingTaken(f"{self}: does not take {', '.join(names)}")
             raise DestinationError(f"{self}: {self._why_not(association)}")
         try:
             yield association
@@ -85,8 +95,6 @@ class StoreDestination:
             answer = association.acceptor.primitive
             reason = f"{answer.reason_str}" if answer is not None else "no reason given"
             return f"refuses the association ({reason}); let it know {self.calling_ae_title} and check the AE titles"
-        if not association.accepted_contexts and association.rejected_contexts:
-            return "takes none of these kinds of objects; allow Comprehensive SR, Key Object Selection and Secondary Capture"
         over = " over TLS; check the certificates of both sides" if self.tls else "; is it running, and is the port right?"
         return f"cannot be reached{over}"
 

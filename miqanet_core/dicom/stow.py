@@ -40,36 +40,48 @@ class WebDestination:
 
     def echo(self) -> None:
         """Ask for at most one study (QIDO-RS). DestinationError when the service is away or refuses us."""
-        answer = self._request("GET", params={"limit": "1"}, headers={"Accept": "application/dicom+json"})
+        with self._client() as client:
+            answer = self._request(client, "GET", params={"limit": "1"})
         if not answer.is_success:
             raise DestinationError(f"{self}: answers {_said(answer)}; check the address, the user and the password")
 
     def deliver(self, datasets: Sequence[Dataset]) -> list[Outcome]:
-        """Send the objects in one request; one outcome for each, in order. Raises nothing that the network does."""
-        boundary = uuid.uuid4().hex
-        headers = {
-            "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
-            "Accept": "application/dicom+json",
-        }
-        uids = [str(dataset.SOPInstanceUID) for dataset in datasets]
-        try:
-            answer = self._request("POST", content=_multipart(datasets, boundary), headers=headers)
-        except DestinationError as error:
-            return [Outcome(uid, Delivery.TRY_LATER, str(error)) for uid in uids]
-        told = _told(answer)
-        return [told[uid] if uid in told else self._untold(uid, answer) for uid in uids]
+        """Send the objects, each in a request of its own; one outcome for each, in order. Raises nothing that the network does.
 
-    def _request(self, method: str, headers: Mapping[str, str], **what: Any) -> httpx.Response:
-        auth = (self.user, self.password) if self.user else None
-        verify = self.tls.context() if self.tls else True
+        One by one, because a service that finds a request too large says nothing of the objects in it.
+        """
+        outcomes: list[Outcome] = []
         try:
-            with httpx.Client(timeout=self.timeout, verify=verify, auth=auth, trust_env=False) as client:
-                address = f"{self.url.rstrip('/')}/studies"
-                return client.request(method, address, headers={**self.headers, **headers}, **what)
-        except httpx.HTTPError as error:
-            raise DestinationError(f"{self}: {str(error) or type(error).__name__}; is it running?") from error
+            with self._client() as client:
+                for dataset in datasets:
+                    outcomes.append(self._send(client, dataset))
+        except DestinationError as error:
+            for dataset in datasets[len(outcomes) :]:
+                outcomes.append(Outcome(str(dataset.SOPInstanceUID), Delivery.TRY_LATER, str(error)))
+        return outcomes
+
+    def _send(self, client: httpx.Client, dataset: Dataset) -> Outcome:
+        uid, boundary = str(dataset.SOPInstanceUID), uuid.uuid4().hex
+        kind = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}'}
+        answer = self._request(client, "POST", content=_multipart(dataset, boundary), headers=kind)
+        return _told(answer).get(uid) or self._untold(uid, answer)
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            timeout=self.timeout,
+            verify=self.tls.context() if self.tls else True,
+            auth=(self.user, self.password) if self.user else None,
+            headers={"Accept": "application/dicom+json", **self.headers},
+            trust_env=False,
+        )
+
+    def _request(self, client: httpx.Client, method: str, **what: Any) -> httpx.Response:
+        try:
+            return client.request(method, f"{self.url.rstrip('/')}/studies", **what)
         except httpx.InvalidURL as error:
             raise DestinationError(f"{self}: is no address ({error}); write http://host:port/path") from error
+        except httpx.HTTPError as error:
+            raise DestinationError(f"{self}: {str(error) or type(error).__name__}; is it running?") from error
 
     def _untold(self, uid: str, answer: httpx.Response) -> Outcome:
         """The answer says nothing of this object: go by the HTTP status."""
@@ -85,16 +97,12 @@ def _said(answer: httpx.Response) -> str:
     return f"HTTP {answer.status_code} {answer.reason_phrase}".strip()
 
 
-def _multipart(datasets: Sequence[Dataset], boundary: str) -> bytes:
-    """The body (RFC 2387): one part of application/dicom, a whole Part 10 file, for each object."""
-    body = io.BytesIO()
-    for dataset in datasets:
-        body.write(f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode("ascii"))
-        part = io.BytesIO()
-        dataset.save_as(part, enforce_file_format=True)
-        body.write(part.getvalue() + b"\r\n")
-    body.write(f"--{boundary}--\r\n".encode("ascii"))
-    return body.getvalue()
+def _multipart(dataset: Dataset, boundary: str) -> bytes:
+    """The body (RFC 2387): one part of application/dicom, a whole Part 10 file."""
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
+    return head.encode("ascii") + file.getvalue() + f"\r\n--{boundary}--\r\n".encode("ascii")
 
 
 def _told(answer: httpx.Response) -> dict[str, Outcome]:

@@ -221,6 +221,8 @@ class ReceiverAssociation(Association):
         super().__init__(ae, MODE_ACCEPTOR)
         self.dul = _DUL(self)
         self.dimse = _DIMSE(self)
+        # Once more, for the timers of the new DUL.
+        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
         self.new_incoming = new_incoming
         self._finished = finished
         client.settimeout(ae.network_timeout)

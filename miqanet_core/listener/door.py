@@ -85,7 +85,9 @@ class Door:
     def _start_receiver(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._started += 1
-        context = multiprocessing.get_context("spawn")
+        # Forked from a process that has imported all it needs: after a crash the next one is there at once.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["miqanet_core.listener.receiver"])
         process = context.Process(target=receiver.main, args=(self._settings, theirs, self._started), name="receiver")
         process.start()
         theirs.close()

@@ -51,20 +51,20 @@ class Deliverer(threading.Thread):
         self._catalogue = catalogue
         self._worker = worker
         self._write_back = write_back
-        self._stop = threading.Event()
+        self._ending = threading.Event()
 
     def stop(self) -> None:
-        self._stop.set()
+        self._ending.set()
 
     def run(self) -> None:
-        while not self._stop.is_set():
+        while not self._ending.is_set():
             try:
                 busy = self.deliver_one()
             except Exception as error:  # the database may be away for a while
                 log.error("the outbox cannot be read (%s)", type(error).__name__)
                 busy = False
             if not busy:
-                self._stop.wait(_IDLE_SECONDS)
+                self._ending.wait(_IDLE_SECONDS)
 
     def deliver_one(self) -> bool:
         """Deliver what has waited the longest; False when nothing is due."""

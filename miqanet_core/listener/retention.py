@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -50,10 +51,8 @@ def let_go(catalogue: Catalogue, storage: Storage) -> int:
         spool.remove(file)
     for name in filter(None, maps):
         (storage.results / name).unlink(missing_ok=True)
-    from miqanet_core.listener.slices import KeptSlices
-
     for series_id in ids:
-        KeptSlices.remove(storage.results, series_id)
+        shutil.rmtree(storage.results / "slices" / str(series_id), ignore_errors=True)
     if ids:
         log.info("the spool has let go of %d series", len(ids))
     return len(ids)

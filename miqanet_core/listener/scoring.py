@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 from sqlalchemy import func, select
@@ -93,9 +95,8 @@ class SeriesScoring:
             self._series_failed(job, error.problem)
         except Exception as error:  # anything at all may be wrong; the job is tried again, and its reason kept
             reason = str(error) if isinstance(error, ReadingFailed) else f"scoring failed with {type(error).__name__}"
-            log.exception("series %d: %s", job.series_id, reason) if not isinstance(error, ReadingFailed) else log.error(
-                "series %d: %s", job.series_id, reason
-            )
+            # The error's own words are left out: they may quote a header.
+            log.error("series %d: %s%s", job.series_id, reason, _place_of(error))
             self._try_later(job, reason)
         return True
 
@@ -276,6 +277,12 @@ class SeriesScoring:
     def _check_stop(self) -> None:
         if self._stopping():
             raise Cancelled
+
+
+def _place_of(error: Exception) -> str:
+    """Where in the code an unexpected error arose, for a report of it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return "" if isinstance(error, ReadingFailed) else f" ({Path(last.filename).name}:{last.lineno})"
 
 
 def _sorted_objects(session: Session, series_id: int) -> list[ReceivedObject]:

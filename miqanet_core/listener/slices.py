@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import uuid
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def digest_of(voxels: np.ndarray) -> str:
 
 
 class KeptSlices:
-    """The scored slices of one series, for one model, in the results folder."""
+    """The scored slices of one series, for one model, in the results folder; retention removes them with the series."""
 
     def __init__(self, results: Path, series_id: int, model: ModelIdentity) -> None:
         self._folder = results / "slices" / str(series_id) / model.weights_sha256[:16]
@@ -51,11 +50,6 @@ class KeptSlices:
                 return ScoredSlice(None if np.isnan(score) else score, values["map"], output)
         except (OSError, ValueError, KeyError):
             return None
-
-    @staticmethod
-    def remove(results: Path, series_id: int) -> None:
-        """Forget all slices of a series."""
-        shutil.rmtree(results / "slices" / str(series_id), ignore_errors=True)
 
 
 def write_arrays(path: Path, values: dict[str, np.ndarray], compressed: bool = False) -> None:

@@ -113,6 +113,9 @@ def main(settings: Settings, parent: Connection | None = None) -> None:
         threading.Thread(target=_stop_with, args=(worker, parent), daemon=True).start()
     worker.run()
     catalogue.close()
+    if parent is not None:
+        logging.shutdown()
+        os._exit(0)  # all is kept; to take torch apart would only make the parent wait
 
 
 def _stop_with(worker: Worker, parent: Connection) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_maker import enhanced, groups, mr_image, noise, save, slices
-from judged import judged
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from judged import judged
 from miqanet_core import read_series
 from miqanet_core.quality import SeriesQuality
 from miqanet_core.series import MRSeries

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from miqanet_core.listener.catalogue.model import Base
 
 _SQLITE_WAIT_SECONDS = 60
+_CONNECT_SECONDS = 10
 
 
 class CatalogueError(Exception):
@@ -73,7 +74,8 @@ class Catalogue:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=20)
+        arguments = {"connect_timeout": _CONNECT_SECONDS} if url.startswith("postgresql") else {}
+        return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=20, connect_args=arguments)
     engine = create_engine(url, connect_args={"timeout": _SQLITE_WAIT_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")

@@ -1,0 +1,176 @@
+"""Orthanc forwards a series to the listener and gets the results back; storage commitment, both ways."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+
+pytest.importorskip("pynetdicom")
+pytest.importorskip("highdicom")
+
+from pydicom.uid import generate_uid  # noqa: E402
+from sqlalchemy import select  # noqa: E402
+
+from listening import MR, PATIENCE, Listener, free_port, wait_for  # noqa: E402
+from miqanet_core.artifacts import simulate  # noqa: E402
+from miqanet_core.listener.catalogue import Commitment, OutboxEntry, Result  # noqa: E402
+from miqanet_core.listener.catalogue.people import Review, review  # noqa: E402
+from orthanc_server import PROGRAM, Orthanc, running_orthanc  # noqa: E402
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Orthanc is not installed")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    with running_orthanc(tmp_path_factory.mktemp("archive")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def listener(archive: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+    destination = {
+        "name": "archive",
+        "address": "127.0.0.1",
+        "port": archive.dicom_port,
+        "ae_title": archive.ae_title,
+        "montage": True,
+    }
+    one = Listener(
+        tmp_path_factory.mktemp("back"), scoring={"workers": 1}, receiver={"processes": 1}, destinations=[destination]
+    )
+    archive.add_modality("miqa", "MIQA", one.port)
+    try:
+        yield one.start()
+    finally:
+        one.kill()
+
+
+def spoiled(shared: Path, folder: Path) -> Path:
+    """A real series with heavy simulated motion, under UIDs of its own."""
+    folder.mkdir()
+    series_uid = generate_uid()
+    for number, path in enumerate(sorted((shared / "data" / "mri" / "thigh_T1_STS001").iterdir())):
+        one = pydicom.dcmread(path)
+        worse = simulate(one.pixel_array.astype("float32"), "motion", 1.0, number)
+        one.PixelData = worse.clip(0, one.pixel_array.max()).astype(one.pixel_array.dtype).tobytes()
+        one.SOPInstanceUID = generate_uid()
+        one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+        one.SeriesInstanceUID = series_uid
+        one.save_as(folder / path.name)
+    return folder
+
+
+def test_a_forwarded_series_comes_back_flagged_and_a_person_may_reject_it(
+    archive: Orthanc, listener: Listener, shared: Path, tmp_path: Path
+) -> None:
+    folder = spoiled(shared, tmp_path / "spoiled")
+    for path in folder.iterdir():
+        archive.rest("POST", "/instances", content=path.read_bytes())
+    first = pydicom.dcmread(next(folder.iterdir()), stop_before_pixels=True)
+    series = archive.rest("POST", "/tools/lookup", content=first.SeriesInstanceUID)[0]["ID"]
+    wait_for(lambda: _sent(archive, series), what="Orthanc's forward")
+
+    entry = wait_for(lambda: _delivered(listener, "result"), seconds=2 * PATIENCE, what="the delivery")
+    with listener.catalogue().read() as session:
+        result = session.get_one(Result, entry.result_id)
+        assert result.flagged, (result.verdict, result.score)
+        assert session.scalars(select(Commitment.committed)).all() == [True]  # the archive has vouched for them
+    study = archive.rest("POST", "/tools/lookup", content=first.StudyInstanceUID)[0]["ID"]
+    kinds = {one["MainDicomTags"].get("Modality") for one in archive.rest("GET", f"/studies/{study}/series")}
+    assert {"SR", "KO"} <= kinds
+    for one in archive.rest("GET", f"/studies/{study}/instances"):
+        file = tmp_path / "found.dcm"
+        file.write_bytes(archive.file(one["ID"]))
+        dataset = pydicom.dcmread(file, stop_before_pixels=True)
+        if dataset.Modality in ("SR", "KO") and shutil.which("dciodvfy"):
+            done = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
+            assert "Error" not in done.stderr, done.stderr
+        if dataset.Modality == "KO":
+            assert dataset.ConceptNameCodeSequence[0].CodeValue == "113010"
+
+    with listener.catalogue().write() as session:
+        review(session, entry.result_id, Review.REJECT, "Curie^Marie", "motion", ["archive"])
+    wait_for(lambda: _delivered(listener, "rejection"), what="the rejection")
+    titles = []
+    for one in archive.rest("GET", f"/studies/{study}/instances"):
+        file.write_bytes(archive.file(one["ID"]))
+        dataset = pydicom.dcmread(file, stop_before_pixels=True)
+        if dataset.Modality == "KO":
+            titles.append(dataset.ConceptNameCodeSequence[0].CodeValue)
+    assert sorted(titles) == ["113001", "113010"]
+
+
+def test_what_comes_back_is_not_scored_again(archive: Orthanc, listener: Listener) -> None:
+    """The montage is an image of the study; a site that allows its class must not get a result of it."""
+    before = len(_results(listener))
+    for one in archive.rest("GET", "/instances?expand"):
+        if one["MainDicomTags"].get("SOPInstanceUID") and one["ParentSeries"]:
+            series = archive.rest("GET", f"/series/{one['ParentSeries']}")
+            if series["MainDicomTags"].get("Modality") in ("SR", "KO"):
+                answer = archive.rest(
+                    "POST", "/modalities/miqa/store", json={"Resources": [one["ID"]], "Permissive": True, "Synchronous": True}
+                )
+                assert answer["FailedInstancesCount"] == 1  # such objects are not even taken
+    assert len(_results(listener)) == before
+
+
+def test_the_listener_vouches_for_what_it_holds(archive: Orthanc, listener: Listener) -> None:
+    held = listener.objects()[0]
+    asked = {"DicomInstances": [{"SOPClassUID": MR, "SOPInstanceUID": held.sop_instance_uid}]}
+    transaction = archive.rest("POST", "/modalities/miqa/storage-commitment", json=asked)["ID"]
+
+    def report() -> dict | None:
+        found = archive.rest("GET", f"/storage-commitment/{transaction}")
+        return found if found["Status"] != "Pending" else None
+
+    assert wait_for(report)["Status"] == "Success"
+    asked = {"DicomInstances": [{"SOPClassUID": MR, "SOPInstanceUID": "1.2.3.4"}]}
+    transaction = archive.rest("POST", "/modalities/miqa/storage-commitment", json=asked)["ID"]
+    assert wait_for(report)["Status"] == "Failure"
+
+
+def test_a_destination_that_is_away_gets_its_result_when_it_is_back(tmp_path: Path, shared: Path) -> None:
+    """The outbox keeps it, with the reason; nothing is lost and nothing is given up."""
+    port = free_port()
+    destination = {"name": "archive", "address": "127.0.0.1", "port": port, "ae_title": "ORTHANC", "storage_commitment": False}
+    listener = Listener(tmp_path, scoring={"workers": 1}, receiver={"processes": 1}, destinations=[destination])
+    try:
+        listener.start()
+        assert listener.store(shared / "data" / "mri" / "abdomen_T2_CMB-CRC").returncode == 0
+        waiting = wait_for(lambda: _first(listener, OutboxEntry.attempts > 0, OutboxEntry.leased_by.is_(None)))
+        assert "cannot be reached" in waiting.reason
+        (tmp_path / "archive").mkdir()
+        with running_orthanc(tmp_path / "archive", DicomPort=port):
+            with listener.catalogue().write() as session:
+                from miqanet_core.listener.catalogue import now
+
+                session.get_one(OutboxEntry, waiting.id).next_try = now()
+            wait_for(lambda: _delivered(listener, "result"), what="the delivery")
+    finally:
+        listener.kill()
+
+
+def _sent(archive: Orthanc, series: str) -> bool:
+    answer = archive.rest(
+        "POST", "/modalities/miqa/store", json={"Resources": [series], "Permissive": True, "Synchronous": True}
+    )
+    return bool(answer["FailedInstancesCount"] == 0)
+
+
+def _first(listener: Listener, *conditions: object) -> OutboxEntry | None:
+    with listener.catalogue().read() as session:
+        return session.scalars(select(OutboxEntry).where(*conditions)).first()  # type: ignore[arg-type]
+
+
+def _delivered(listener: Listener, what: str) -> OutboxEntry | None:
+    return _first(listener, OutboxEntry.what == what, OutboxEntry.delivered_at.is_not(None))
+
+
+def _results(listener: Listener) -> list[int]:
+    with listener.catalogue().read() as session:
+        return list(session.scalars(select(Result.id)))

@@ -1,0 +1,134 @@
+"""PostgreSQL as the catalogue: leases between workers, and a server that is killed."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("psycopg")
+pytest.importorskip("sqlalchemy")
+
+from sqlalchemy import select  # noqa: E402
+
+from listening import encoded, running, send_bytes, wait_for  # noqa: E402
+from miqanet_core.listener.catalogue import Base, Catalogue, Job, Series, now, queue  # noqa: E402
+from postgres_server import Postgres, running_postgres  # noqa: E402
+from readers.dicom_maker import mr_image, noise  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def catalogue(postgres: Postgres) -> Iterator[Catalogue]:
+    made = Catalogue(postgres.url).create()
+    yield made
+    Base.metadata.drop_all(made.engine)
+    made.close()
+
+
+def test_processes_may_make_the_tables_at_once(postgres: Postgres) -> None:
+    faults: list[Exception] = []
+
+    def make() -> None:
+        try:
+            Catalogue(postgres.url).create().close()
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+
+
+def test_workers_never_wait_for_one_another_and_never_do_a_job_twice(catalogue: Catalogue) -> None:
+    with catalogue.write() as session:
+        for number in range(40):
+            series = Series(series_uid=f"1.{number}")
+            session.add(series)
+            session.flush()
+            queue.request_job(session, series.id, now())
+    done: Counter[int] = Counter()
+    lock = threading.Lock()
+
+    def work(name: str) -> None:
+        while True:
+            with catalogue.write() as session:
+                job = queue.lease_job(session, name, 60)
+            if job is None:
+                return
+            with catalogue.write() as session:
+                queue.finish_job(session, job, None)
+            with lock:
+                done[job.series_id] += 1
+
+    threads = [threading.Thread(target=work, args=(f"w{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 40
+    assert set(done.values()) == {1}
+
+
+def test_a_locked_job_is_skipped(catalogue: Catalogue) -> None:
+    with catalogue.write() as session:
+        for number in range(2):
+            series = Series(series_uid=f"1.{number}")
+            session.add(series)
+            session.flush()
+            queue.request_job(session, series.id, now())
+    with catalogue.write() as first:
+        mine = queue.lease_job(first, "a", 60)
+        with catalogue.write() as second:  # while the first transaction holds its row
+            theirs = queue.lease_job(second, "b", 60)
+        assert mine is not None and theirs is not None
+        assert mine.series_id != theirs.series_id
+    with catalogue.read() as session:
+        assert {job.leased_by for job in session.scalars(select(Job))} == {"a", "b"}
+
+
+def test_the_server_killed_in_the_middle_of_a_send(postgres: Postgres, tmp_path: Path) -> None:
+    """What was answered with Success is there afterwards; what was not is sent again; nothing is there twice."""
+    Catalogue(postgres.url).create().close()
+    with running(tmp_path, storage={"database": postgres.url}, receiver={"processes": 1}) as listener:
+        images = [mr_image(noise(number, 32, 32)) for number in range(60)]
+        left, answered, refused, killed = list(images), [], 0, False
+        while left:
+            association = wait_for(lambda: _established(listener))
+            for one in list(left):
+                if len(answered) == 20 and not killed:
+                    postgres.kill()
+                    killed = True
+                status = send_bytes(association, encoded(one), one.SOPInstanceUID)
+                if status == 0:
+                    answered.append(one.SOPInstanceUID)
+                    left.remove(one)
+                    continue
+                assert status == 0xA700
+                refused += 1
+                if refused == 2:
+                    postgres.start()
+            association.release()
+        assert refused
+        listener.kill()
+        listener.start()
+        entries = listener.objects()
+        assert Counter(one.sop_instance_uid for one in entries) == Counter(answered)
+        assert all((listener.settings.storage.spool / one.file).is_file() for one in entries)
+        assert len(listener.spool_files()) == len(entries)
+
+
+def _established(listener):  # type: ignore[no-untyped-def]
+    association = listener.associate()
+    return association if association.is_established else None
