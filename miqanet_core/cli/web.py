@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import logging
 import sys
 from pathlib import Path
 
@@ -11,13 +10,14 @@ from miqanet_core.cli.guard import UsageError
 from miqanet_core.cli.terminal import inform
 from miqanet_core.errors import InputError
 from miqanet_core.listener.catalogue import Catalogue, CatalogueError
+from miqanet_core.listener.receiver import set_up_logging
 from miqanet_core.listener.settings import load
 from miqanet_core.web import add_user, serve
 
 
 def run(config: Path, new_user: str | None) -> None:
     """Serve until stopped; or, with ``new_user``, ask for a password and let that person in."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    set_up_logging()
     try:
         settings = load(config)
         settings.storage.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

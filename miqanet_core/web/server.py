@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 from ipaddress import ip_address
+from multiprocessing.connection import Connection
+from socket import socket as Socket
 
 import uvicorn
 
 from miqanet_core.errors import InputError
+from miqanet_core.listener.catalogue import CatalogueError
+from miqanet_core.listener.receiver import set_up_logging
 from miqanet_core.listener.settings import Settings, Web
 from miqanet_core.web.app import create_app
 
@@ -16,6 +22,34 @@ log = logging.getLogger("miqanet.web")
 
 def serve(settings: Settings) -> None:
     """Answer until SIGTERM or SIGINT. InputError when the port or the certificate cannot be used."""
+    server, socket = _opened(settings)
+    server.run(sockets=[socket])
+
+
+def main(settings: Settings, parent: Connection) -> None:
+    """As a process of ``miqanet listen``: answers until ``parent``, a pipe's end, is closed or its holder dies.
+
+    A dashboard that cannot be opened is told in the log, and disturbs nobody: series go on being received and scored.
+    """
+    # A terminal's Ctrl-C reaches all processes at once, and the parent has an order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    set_up_logging()
+    try:
+        server, socket = _opened(settings)
+    except (CatalogueError, InputError) as error:
+        log.error("no dashboard: %s", error)
+        parent.poll(None)
+        return
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+    thread.start()
+    while thread.is_alive() and not parent.poll(1.0):
+        pass
+    server.should_exit = True
+    thread.join()
+
+
+def _opened(settings: Settings) -> tuple[uvicorn.Server, Socket]:
     server = make_server(settings)
     web = settings.web
     try:
@@ -30,7 +64,7 @@ def serve(settings: Settings) -> None:
     scheme = "https" if web.certificate else "http"
     log.info("dashboard at %s://%s:%d/", scheme, web.address, socket.getsockname()[1])
     _warn(web)
-    server.run(sockets=[socket])
+    return server, socket
 
 
 def make_server(settings: Settings) -> uvicorn.Server:
