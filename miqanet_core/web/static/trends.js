@@ -36,8 +36,8 @@
         u.ctx.strokeStyle = colour("--quiet"); u.ctx.setLineDash([2 * ratio, 3 * ratio]);
         if (data.reference < data.points.length) { u.ctx.beginPath(); u.ctx.moveTo(end, u.bbox.top); u.ctx.lineTo(end, u.bbox.top + u.bbox.height); u.ctx.stroke(); }
         u.ctx.setLineDash([]); u.ctx.fillStyle = colour("--quiet"); u.ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-        u.ctx.textAlign = "left"; u.ctx.textBaseline = "top";
-        u.ctx.fillText("reference", left + 4 * ratio, u.bbox.top + 3 * ratio);
+        u.ctx.textAlign = "left"; u.ctx.textBaseline = "bottom";
+        u.ctx.fillText("reference", left + 4 * ratio, u.bbox.top + u.bbox.height - 3 * ratio);
       }
       if (data.centre !== null) { u.ctx.strokeStyle = colour("--good"); line(data.centre, [], 1.4); }
     };
