@@ -166,7 +166,12 @@ def fill(catalogue: Catalogue, folder: Path) -> dict[str, int]:
 
 
 def add_history(
-    catalogue: Catalogue, scores: Sequence[float], scanner: str = SCANNER, days: float = 1.0, first: int = 1000
+    catalogue: Catalogue,
+    scores: Sequence[float],
+    scanner: str = SCANNER,
+    days: float = 1.0,
+    first: int = 1000,
+    weights: str = "0",
 ) -> None:
     """Series of one protocol, one every ``days``, the last one a day ago; only their scores are kept."""
     with catalogue.write() as session:
@@ -177,5 +182,6 @@ def add_history(
                                 state=SeriesState.SCORED.value)  # fmt: skip
             session.add(
                 Result(series_id=series.id, version=1, verdict=judged.verdict.value, score=score, flagged=judged.flagged,
-                       objects=12, latency_seconds=5.0, model_name="m", model_version="1", weights_sha256="0", created_at=at)
+                       objects=12, latency_seconds=5.0, model_name="m", model_version="1", weights_sha256=weights,
+                       created_at=at)
             )  # fmt: skip

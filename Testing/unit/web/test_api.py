@@ -51,9 +51,9 @@ def test_identity_is_told_only_when_asked_for(script: TestClient, site: Site) ->
 
 
 def test_trends_scanners_and_health(script: TestClient, site: Site) -> None:
-    web_samples.add_history(site.catalogue, [90.0 + i % 5 for i in range(30)])
-    first = strictly(TrendDocument, script.get("/api/trends", params={"scanner": web_samples.SCANNER}).json()[0])
-    assert (first.scanner, first.protocol) == (web_samples.SCANNER, web_samples.PROTOCOL)
+    web_samples.add_history(site.catalogue, [90.0 + i % 5 for i in range(30)], scanner="MR9")
+    first = strictly(TrendDocument, script.get("/api/trends", params={"scanner": "MR9"}).json()[0])
+    assert (first.scanner, first.protocol) == ("MR9", web_samples.PROTOCOL)
     assert first.low < first.centre < first.high
     lights = {room["scanner"]: strictly(RoomDocument, room).light for room in script.get("/api/scanners").json()}
     assert lights[web_samples.SCANNER] == "yellow"

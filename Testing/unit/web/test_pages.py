@@ -295,8 +295,16 @@ def test_prometheus_reads_the_figures(client: TestClient) -> None:
 
 
 def test_trends_show_limits_or_say_why_not(client: TestClient, site: Site) -> None:
-    web_samples.add_history(site.catalogue, [90.0 + i % 5 for i in range(60)] + [60.0])
+    web_samples.add_history(site.catalogue, [90.0 + i % 5 for i in range(60)] + [60.0], scanner="MR9")
     text = client.get("/trends").text
     assert "the median of the first 50 series" in text
     assert "Too few series for control limits: 1 of 20" in text
     assert "Look at this" in text
+
+
+def test_a_change_of_the_model_is_no_drift_of_the_scanner(client: TestClient, site: Site) -> None:
+    web_samples.add_history(site.catalogue, [60.0 + i % 5 for i in range(30)], scanner="MR9", days=2.0, weights="old")
+    web_samples.add_history(site.catalogue, [90.0 + i % 5 for i in range(25)], scanner="MR9", first=2000, weights="new")
+    text = client.get("/trends", params={"scanner": "MR9"}).text
+    assert "25 series, 30 scored by another model left out; median 92.0" in text
+    assert "Look at this" not in text

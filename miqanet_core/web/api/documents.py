@@ -185,7 +185,8 @@ class TrendPoint(BaseModel):
 class TrendDocument(BaseModel):
     """Scores over time; limits are null where there are too few series, and `note` says so, or how they were found.
 
-    `outside` holds indices of points beyond a limit, `runs` first and last index of each run on one side of the centre.
+    Points are of the weights that scored last; `other_model` counts those left out. `outside` holds indices of points beyond a
+    limit, `runs` first and last index of each run on one side of the centre.
     """
 
     scanner: str
@@ -199,6 +200,7 @@ class TrendDocument(BaseModel):
     outside: list[int]
     runs: list[tuple[int, int]]
     not_assessed: int
+    other_model: int
     points: list[TrendPoint]
 
     @classmethod
@@ -207,7 +209,8 @@ class TrendDocument(BaseModel):
         chart = {name: getattr(trend.chart, name) for name in ("centre", "low", "high", "reference", "note")}
         points = [TrendPoint(series=p.series_id, at=p.at, score=p.score, flagged=p.flagged) for p in trend.points]
         return cls(
-            scanner=trend.scanner, protocol=trend.protocol, signal=trend.signal, not_assessed=trend.not_assessed, points=points,
+            scanner=trend.scanner, protocol=trend.protocol, signal=trend.signal, not_assessed=trend.not_assessed,
+            other_model=trend.other_model, points=points,
             outside=list(trend.chart.outside), runs=list(trend.chart.runs), **chart,
         )  # fmt: skip
 
