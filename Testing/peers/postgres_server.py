@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from listening import free_port
@@ -47,10 +47,14 @@ class Postgres:
 
     def kill(self) -> None:
         """kill -9 of the server and all its processes."""
-        pid = int((self.folder / "cluster" / "postmaster.pid").read_text().split()[0])
-        subprocess.run(["pkill", "-9", "-P", str(pid)], check=False)
-        os.kill(pid, 9)
-        time.sleep(0.5)
+        server = psutil.Process(int((self.folder / "cluster" / "postmaster.pid").read_text().split()[0]))
+        family = [server, *server.children(recursive=True)]
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(family, timeout=30)
+        # The server that is gone would be asked for by its number, which may be another's by now.
+        (self.folder / "cluster" / "postmaster.pid").unlink()
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self.folder / "cluster"), "-m", "immediate", "stop", check=False)

@@ -144,7 +144,7 @@ def test_below_the_free_space_floor_no_association_is_opened(tmp_path: Path) -> 
     listener = Listener(tmp_path, storage={"free_floor_gib": 10**6}, receiver={"processes": 1}).start(echo=False)
     try:
         wait_for(lambda: listener.associate().is_rejected, what="a refusal")
-        assert any("free_floor_gib" in detail for detail in listener.incidents())
+        wait_for(lambda: any("free_floor_gib" in detail for detail in listener.incidents()), what="the incident")
     finally:
         listener.kill()
 

@@ -42,14 +42,19 @@ OnReport = Callable[[CommitmentReport], None]
 
 
 def request_commitment(
-    destination: StoreDestination, references: Sequence[Reference], on_report: OnReport, wait: float = 0.0
+    destination: StoreDestination,
+    references: Sequence[Reference],
+    on_report: OnReport,
+    wait: float = 0.0,
+    transaction_uid: str | None = None,
 ) -> str:
     """Ask ``destination`` to vouch for ``references``; returns the transaction's UID, by which the report is known.
 
+    ``transaction_uid``: one of the caller's, who has noted it before an answer can come; a new one when None.
     The association is kept open for ``wait`` seconds, for archives that report over it. DestinationError when the archive
     cannot be reached or does not take the request.
     """
-    transaction = str(generate_uid(prefix=None))
+    transaction = transaction_uid or str(generate_uid(prefix=None))
     arrived = threading.Event()
 
     def report(found: CommitmentReport) -> None:

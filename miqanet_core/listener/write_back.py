@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 from sqlalchemy import select
 
 from miqanet_core.dicom import Delivery, DestinationError, Reference, StoreDestination
@@ -80,12 +81,14 @@ class WriteBack:
 
         reports: dict[str, CommitmentReport] = {}
         references = [Reference(str(one.SOPClassUID), str(one.SOPInstanceUID)) for one in objects]
+        transaction = str(generate_uid(prefix=None))
+        with self._catalogue.write() as session:
+            # Before it is asked for: the receiver may have the answer at once.
+            session.add(Commitment(transaction_uid=transaction, outbox_id=entry.id))
         try:
-            transaction = request_commitment(destination, references, keep, wait=0)
+            request_commitment(destination, references, keep, transaction_uid=transaction)
         except DestinationError as error:
             raise NotDelivered(str(error)) from error
-        with self._catalogue.write() as session:
-            session.add(Commitment(transaction_uid=transaction, outbox_id=entry.id))
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if transaction in reports and not reports[transaction].failed or self._vouched_for(entry):
