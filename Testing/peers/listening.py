@@ -64,6 +64,7 @@ class Listener:
             },
             "scoring": {"workers": 0},
             "completion": {"quiet_seconds": 2},
+            "web": {"enabled": False},
         }
         for name, section in values.items():
             sections[name] = {**sections.get(name, {}), **section} if isinstance(section, dict) else section

@@ -74,6 +74,9 @@ def test_a_real_series_gets_the_verdict_that_miqanet_score_gives(listener: Liste
     with np.load(listener.settings.storage.results / stack.map_file) as values:
         np.testing.assert_allclose(values["map"], expected.map, atol=1e-2)
         assert values["picture"].shape == source.voxels.shape
+        assert source.geometry is not None
+        np.testing.assert_allclose(values["spacing"], source.geometry.spacing)
+        np.testing.assert_allclose(values["direction"], source.geometry.direction)
     with listener.catalogue().read() as session:
         scored = session.scalars(select(SliceScore.score).where(SliceScore.series_id == series.id)).all()
     assert len(scored) == 6  # as they came, before the verdict

@@ -231,6 +231,26 @@ def review(
 
 
 @guarded
+def web(
+    config: _CONFIG = Path("miqanet.toml"),
+    add_user: Annotated[
+        str | None,
+        typer.Option("--add-user", metavar="NAME", help="Let somebody log in, or give them a new password, and end. Asks for "
+                     "the password, or reads it from stdin."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Serve the dashboard: worklist, series, trends, scanner room, queue. miqanet listen starts it, too.
+
+    [bold]miqanet web --add-user anna[/bold]    the first thing to do: nobody may log in before
+
+    [bold]miqanet web[/bold]                    serve until Ctrl-C or SIGTERM, at http://127.0.0.1:8042/ unless told otherwise
+    """
+    from miqanet_core.cli import listen as listening
+
+    listening.web(config, add_user)
+
+
+@guarded
 def models() -> None:
     """List the models: which ship with weights, their size, and what the default one was found to do."""
     from miqanet_core.cli.models import run

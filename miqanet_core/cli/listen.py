@@ -1,4 +1,4 @@
-"""``miqanet listen`` and ``miqanet worker``."""
+"""``miqanet listen``, ``miqanet worker`` and ``miqanet web``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from miqanet_core.errors import InputError, ModelError
 def _needs_extra() -> None:
     """UsageError that says what to install when the listener's libraries are not there."""
     try:
+        import argon2  # noqa: F401
+        import fastapi  # noqa: F401
+        import multipart  # noqa: F401
+        import prometheus_client  # noqa: F401
         import pydantic  # noqa: F401
         import pynetdicom  # noqa: F401
         import sqlalchemy  # noqa: F401
+        import uvicorn  # noqa: F401
     except ImportError as error:
         raise UsageError(f"the listener needs {error.name}; pip install 'miqanet_core[listener]'") from error
 
@@ -62,3 +67,11 @@ def worker(config: Path) -> None:
         working.main(load(config))
     except (CatalogueError, InputError, ModelError) as error:
         raise UsageError(str(error)) from error
+
+
+def web(config: Path, add_user: str | None) -> None:
+    """Serve the dashboard until stopped, or let somebody in."""
+    _needs_extra()
+    from miqanet_core.cli import web as serving
+
+    serving.run(config, add_user)

@@ -105,6 +105,10 @@ def run(settings: Settings) -> None:
         raise InputError(where, (error.strerror or "cannot be opened").lower(), "choose another receiver.port") from error
     door.open()
     children = [Child(worker.main, settings) for _ in range(settings.scoring.workers)]
+    if settings.web.enabled:
+        from miqanet_core.web import server as dashboard
+
+        children.append(Child(dashboard.main, settings))
     _tell(settings, door.port)
     while not stop.asked:
         door.serve(seconds=1.0)

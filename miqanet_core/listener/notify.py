@@ -19,6 +19,10 @@ from miqanet_core.policy import format_score
 _TIMEOUT_SECONDS = 30.0
 
 
+class NotSent(Exception):
+    """It was not taken; the reason is for people and names no patient."""
+
+
 def document_of(result: Result, dashboard_url: str) -> dict[str, Any]:
     """What a webhook is told. Free text of the header (descriptions) is left out: people write names into it."""
     series = result.series
@@ -39,26 +43,39 @@ def document_of(result: Result, dashboard_url: str) -> dict[str, Any]:
 
 
 def post(webhook: Webhook, dashboard_url: str, result: Result) -> None:
-    """Post the document; any status but 2xx raises httpx.HTTPError."""
+    """Post the document; NotSent when the other side answers with anything but 2xx, or not at all."""
     body = json.dumps(document_of(result, dashboard_url), ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json"}
     if webhook.secret_file is not None:
         secret = webhook.secret_file.read_bytes().strip()
         headers["X-MIQA-Signature"] = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
-    httpx.post(webhook.url, content=body, headers=headers, timeout=_TIMEOUT_SECONDS).raise_for_status()
+    try:
+        answer = httpx.post(webhook.url, content=body, headers=headers, timeout=_TIMEOUT_SECONDS)
+    except httpx.HTTPError as error:
+        raise NotSent(f"the webhook cannot be reached ({type(error).__name__})") from error
+    if not answer.is_success:
+        raise NotSent(f"the webhook answered with status {answer.status_code}")
 
 
 def send_email(email: Email, dashboard_url: str, result: Result) -> None:
-    """Send the mail; raises what smtplib raises."""
+    """Send the mail; NotSent when the server does not take it for everybody."""
     facts = document_of(result, dashboard_url)
     message = EmailMessage()
-    message["Subject"] = f"MIQA: {result.verdict} series on {facts['scanner'] or 'a scanner'}".replace("\n", " ")
+    scanner = " ".join(facts["scanner"].split()) or "a scanner"  # a line's end would be a header of its own
+    message["Subject"] = f"MIQA: {result.verdict} series on {scanner}"
     message["From"], message["To"] = email.sender, ", ".join(email.recipients)
     lines = [f"Verdict: {result.verdict}, score {format_score(result.score)}", *facts["reasons"], "", facts["url"]]
     message.set_content("\n".join(lines) + "\nA research tool, not a medical device.\n")
-    with smtplib.SMTP(email.server, email.port, timeout=_TIMEOUT_SECONDS) as server:
-        if email.starttls:
-            server.starttls(context=ssl.create_default_context())
-        if email.user and email.password_file is not None:
-            server.login(email.user, email.password_file.read_text().strip())
-        server.send_message(message)
+    try:
+        with smtplib.SMTP(email.server, email.port, timeout=_TIMEOUT_SECONDS) as server:
+            if email.starttls:
+                server.starttls(context=ssl.create_default_context())
+            if email.user and email.password_file is not None:
+                server.login(email.user, email.password_file.read_text().strip())
+            refused = server.send_message(message)
+    except smtplib.SMTPResponseException as error:
+        raise NotSent(f"the mail server answered with code {error.smtp_code}") from error
+    except (smtplib.SMTPException, OSError) as error:
+        raise NotSent(f"the mail server cannot be reached or used ({type(error).__name__})") from error
+    if refused:
+        raise NotSent(f"the mail server took the mail, but not for {len(refused)} of {len(email.recipients)} recipients")

@@ -88,7 +88,7 @@ class Deliverer(threading.Thread):
         try:
             self._deliver(entry)
         except Exception as error:  # a peer can be wrong in any way; the entry is tried again
-            reason = str(error) if isinstance(error, NotDelivered) else f"{type(error).__name__}"
+            reason = str(error) if isinstance(error, (NotDelivered, notify.NotSent)) else f"{type(error).__name__}"
             self._failed(entry, reason)
             return True
         with self._catalogue.write() as session:

@@ -231,7 +231,10 @@ class SeriesScoring:
         assert quality.map is not None
         name = f"maps/{now():%Y%m}/{uuid.uuid4().hex}.npz"
         picture = (255 * normalise(stack.voxels)).round().astype(np.uint8)
-        write_arrays(self._settings.storage.results / name, {"map": quality.map, "picture": picture}, compressed=True)
+        arrays = {"map": quality.map, "picture": picture}
+        if stack.geometry is not None:
+            arrays |= {"spacing": np.array(stack.geometry.spacing), "direction": np.array(stack.geometry.direction)}
+        write_arrays(self._settings.storage.results / name, arrays, compressed=True)
         return name
 
     def _nothing_to_score(self, job: Job) -> None:

@@ -106,7 +106,10 @@ class Scoring(_Section):
 
 
 class Web(_Section):
-    """The dashboard. ``user_header``: a reverse proxy on ``proxy_addresses`` names the user in this header."""
+    """The dashboard. ``user_header``: a reverse proxy on ``proxy_addresses`` names the user in this header.
+
+    ``open_pages`` hold no patient data and may be seen without a log-in.
+    """
 
     enabled: bool = True
     address: str = "127.0.0.1"
@@ -114,9 +117,17 @@ class Web(_Section):
     login: bool = True
     user_header: str = ""
     proxy_addresses: list[str] = []
+    open_pages: list[Literal["scanner-room", "metrics"]] = []
     session_hours: Positive = 12
     certificate: Path | None = None
     key: Path | None = None
+
+    @field_validator("proxy_addresses")
+    @classmethod
+    def _networks(cls, addresses: list[str]) -> list[str]:
+        for address in addresses:
+            ip_network(address)
+        return addresses
 
     @model_validator(mode="after")
     def _header_from_a_proxy_only(self) -> Web:

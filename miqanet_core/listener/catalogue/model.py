@@ -211,8 +211,9 @@ class StackResult(Base):
     """One stack of the series: an echo, a time point, an orientation; most series have one.
 
     ``document`` is :meth:`SeriesQuality.to_dict`, without identity. ``map_file`` is a NumPy .npz below the results folder:
-    ``map`` float32 0..100 with NaN where nothing was scored, and ``picture`` uint8 (the slices as people see them, each scaled
-    by its own 0.5 and 99.8 percentiles), both (slices, rows, columns); "" when retention took it. ``instance_uids`` names the
+    ``map`` float32 0..100 with NaN where nothing was scored, and ``picture`` uint8 (each slice scaled by its own 0.5 and 99.8
+    percentiles), both (slices, rows, columns) as stored, with ``spacing`` and ``direction`` of their Geometry where it has one;
+    "" when retention took it. ``instance_uids`` names the
     SOP instance of each slice, in their order.
     """
 

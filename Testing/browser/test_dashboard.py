@@ -1,0 +1,152 @@
+"""The dashboard in a real Chromium: from the login to an audit entry, and nothing asked of any other machine."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+for needed in ("playwright", "fastapi", "argon2", "prometheus_client", "sqlalchemy", "pydantic"):
+    pytest.importorskip(needed)
+
+from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
+from sqlalchemy import select  # noqa: E402
+
+import web_samples  # noqa: E402
+from miqanet_core.listener.catalogue import Catalogue, Series, now  # noqa: E402
+from miqanet_core.web import add_user  # noqa: E402
+from miqanet_core.web.server import make_server  # noqa: E402
+
+SLOW = 60_000  # milliseconds; the machine may be busy
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+class Served(NamedTuple):
+    """Where the dashboard is, its catalogue, the ids of its series."""
+
+    address: str
+    catalogue: Catalogue
+    ids: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    catalogue = Catalogue.in_folder(folder).create()
+    ids = web_samples.fill(catalogue, folder)
+    web_samples.add_history(catalogue, [90.0 + i % 5 for i in range(40)] + [60.0])
+    add_user(catalogue, web_samples.USER, web_samples.PASSWORD)
+    server = make_server(web_samples.settings_of(folder, port=0))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield Served(f"http://127.0.0.1:{port}", catalogue, ids)
+    server.should_exit = True
+    thread.join()
+    catalogue.close()
+
+
+@pytest.fixture
+def page(served: Served) -> Iterator[Page]:
+    """A browser's page; at the end, no request has gone elsewhere and no script has complained."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("chromium is absent: apt-get install chromium")
+    asked: list[str] = []
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        context = browser.new_context(viewport={"width": 1400, "height": 900})
+        context.on("request", lambda request: asked.append(request.url))
+        made = context.new_page()
+        made.set_default_timeout(SLOW)
+        made.on("pageerror", lambda error: complaints.append(str(error)))
+        made.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        yield made
+        browser.close()
+    assert asked
+    elsewhere = [url for url in asked if urlsplit(url).netloc != urlsplit(served.address).netloc]
+    assert elsewhere == []
+    assert complaints == []
+
+
+def log_in(page: Page, served: Served) -> None:
+    page.goto(f"{served.address}/")
+    page.get_by_label("Name").fill(web_samples.USER)
+    page.get_by_label("Password").fill(web_samples.PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Worklist")).to_be_visible(timeout=SLOW)
+
+
+def test_from_the_login_to_an_audit_entry(page: Page, served: Served, tmp_path: Path) -> None:
+    log_in(page, served)
+    page.get_by_role("link", name="Flagged", exact=True).click()
+    page.locator(f"#series-{served.ids['flagged']}").click()
+    expect(page.get_by_text("3 of 12 slices score below 50").first).to_be_visible()
+
+    # The map lies over the slice, as large as it, and fades.
+    page.wait_for_function("document.getElementById('viewer-map').naturalWidth > 0")
+    page.wait_for_function("document.getElementById('viewer-slice').naturalWidth > 0")
+    over, under = page.locator("#viewer-map").bounding_box(), page.locator("#viewer-slice").bounding_box()
+    assert over == under
+    expect(page.locator("#viewer-map")).to_have_css("opacity", "0.5")
+    page.locator("#opacity-range").fill("80")
+    expect(page.locator("#viewer-map")).to_have_css("opacity", "0.8")
+
+    # Slices change by keyboard, and by a click on a worst slice.
+    expect(page.locator("#viewer-label")).to_contain_text("Slice 5 of 12")
+    page.locator("#viewer").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#viewer-label")).to_contain_text("Slice 6 of 12")
+    page.keyboard.press("m")
+    expect(page.locator("#viewer-map")).to_have_css("opacity", "0")
+    page.get_by_role("button", name="Slice 8").click()
+    expect(page.locator("#viewer-label")).to_contain_text("Slice 8 of 12")
+    expect(page.locator("#curve canvas")).to_be_visible()
+
+    page.get_by_label("Comment").fill("Ghosts of the eyes, <b>harmless</b>.")
+    page.get_by_role("button", name="Dismiss").click()
+    entry = page.locator("#audit li").first
+    expect(entry).to_contain_text(web_samples.USER, timeout=SLOW)
+    expect(entry).to_contain_text("dismiss")
+    expect(entry).to_contain_text("Ghosts of the eyes, <b>harmless</b>.")
+    page.screenshot(path=tmp_path / "series.png", full_page=True)
+
+
+def test_a_rejection_asks_once_more(page: Page, served: Served) -> None:
+    log_in(page, served)
+    page.goto(f"{served.address}/series/{served.ids['poor']}")
+    page.get_by_label("Comment").fill("Ghosts everywhere.")
+    page.get_by_role("button", name="Reject the series").click()
+    expect(page.get_by_text("This hides images.")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Reject, hide the images").click()
+    expect(page.locator("#audit li").first).to_contain_text("reject", timeout=SLOW)
+    expect(page.get_by_text("archive (rejection)")).to_be_visible()
+
+
+def test_pages_change_by_themselves(page: Page, served: Served) -> None:
+    log_in(page, served)
+    for address, place in (("/", "#worklist"), ("/scanner-room", "#rooms")):
+        page.goto(served.address + address)
+        with served.catalogue.write() as session:
+            arriving = session.scalars(select(Series).where(Series.id == served.ids["arriving"])).one()
+            arriving.scanner, arriving.last_object_at = f"GE for {place[1:]}", now()
+        expect(page.locator(place)).to_contain_text(f"GE for {place[1:]}", timeout=SLOW)
+
+
+@pytest.mark.parametrize("width", [1400, 820])
+def test_no_page_is_wider_than_the_window(page: Page, served: Served, width: int) -> None:
+    log_in(page, served)
+    page.set_viewport_size({"width": width, "height": 1100})
+    for address in ("/", f"/series/{served.ids['flagged']}", "/trends", "/scanner-room", "/queue", "/api"):
+        page.goto(served.address + address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+    page.goto(f"{served.address}/trends")
+    expect(page.locator(".trend-chart canvas").first).to_be_visible()

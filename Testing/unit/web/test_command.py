@@ -1,0 +1,35 @@
+"""``miqanet web`` as a user runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import web_samples
+from miqanet_core.listener import settings
+from miqanet_core.listener.catalogue import Catalogue, User
+from miqanet_core.web.passwords import is_right
+
+
+def miqanet(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-c", "from miqanet_core.cli import main; main()", *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(program, input=stdin, capture_output=True, text=True, timeout=300, env=environment, check=False)
+
+
+def test_a_person_is_let_in_with_a_password_from_stdin(tmp_path: Path) -> None:
+    config = tmp_path / "miqanet.toml"
+    config.write_text(settings.example(tmp_path / "data"))
+    for password, said in ((web_samples.PASSWORD, "anna may log in\n"), ("short", "a password has 12 to 1024 characters")):
+        done = miqanet("web", "--config", str(config), "--add-user", "anna", stdin=f"{password}\n")
+        assert said in done.stderr
+        assert (done.returncode == 0) == (password != "short")
+    with Catalogue.in_folder(tmp_path / "data").read() as session:
+        assert is_right(session.get(User, "anna"), web_samples.PASSWORD)
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    done = miqanet("web", "--config", str(tmp_path / "absent.toml"))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "miqanet listen --init" in done.stderr
