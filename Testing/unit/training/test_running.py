@@ -275,7 +275,11 @@ def test_pre_training_that_no_hub_gives_is_told_with_the_cure(monkeypatch: pytes
         starting_network(settings)
 
 
-@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda file: file.stem)
+# Beside them lies a list of subjects that a recipe may take.
+RECIPE_FILES = sorted(set(RECIPES.glob("*.toml")) - {RECIPES / "more_subjects.toml"})
+
+
+@pytest.mark.parametrize("file", RECIPE_FILES, ids=lambda file: file.stem)
 def test_the_recipes_are_good(file: Path) -> None:
     rated = "epochs" in file.read_text()
     read = read_recipe(file, with_sources=not rated)
