@@ -150,7 +150,7 @@ class Door:
         log.error("a receiver process has ended with status %s; starting another", one.process.exitcode)
 
     def _replace_the_dead(self) -> float:
-        """Start a receiver in place of one that has ended, at most one in ``_START_AGAIN_SECONDS``; seconds until the next may."""
+        """Start receivers in place of those that ended, one in ``_START_AGAIN_SECONDS``; seconds until the next one may."""
         while len(self._receivers) < self._settings.receiver.processes:
             wait = self._last_replacement + _START_AGAIN_SECONDS - time.monotonic()
             if wait > 0 and self._receivers:
