@@ -169,8 +169,12 @@ def send_bytes(association: Association, data: bytes, sop_instance_uid: str, sop
     context = next(c for c in association.accepted_contexts if c.abstract_syntax == MR)
     assert context.context_id is not None
     association._reactor_checkpoint.clear()
-    while not association._is_paused:
+    # pynetdicom's own _is_paused may still be that of the last pause, and the answer then be taken by its reactor.
+    while association.is_alive() and not association._reactor_checkpoint._cond._waiters:  # type: ignore[attr-defined]
         time.sleep(0.001)
+    if not association.is_established:
+        association._reactor_checkpoint.set()
+        return None
     for primitive in store_request(data, sop_instance_uid, sop_class_uid).encode_msg(context.context_id, 16384):
         association.dul.send_pdu(primitive)
     _, answer = association.dimse.get_msg(block=True)

@@ -75,7 +75,7 @@ def running_orthanc(folder: Path, **settings: Any) -> Iterator[Orthanc]:
     """Start it and stop it again; ``settings`` overwrite those of its configuration file."""
     assert PROGRAM is not None
     plugin = next((path / _DICOMWEB for path in _PLUGINS if (path / _DICOMWEB).exists()), None)
-    dicom_port, http_port = free_port(), free_port()
+    dicom_port, http_port = settings.pop("DicomPort", None) or free_port(), free_port()
     configuration = {
         "Name": "peer",
         "StorageDirectory": str(folder / "storage"),

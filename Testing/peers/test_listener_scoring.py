@@ -26,7 +26,8 @@ pytestmark = pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk 
 
 @pytest.fixture(scope="module")
 def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
-    with running(tmp_path_factory.mktemp("scoring"), scoring={"workers": 1}, receiver={"processes": 1}) as one:
+    sections = {"scoring": {"workers": 1}, "receiver": {"processes": 1}, "completion": {"quiet_seconds": 1}}
+    with running(tmp_path_factory.mktemp("scoring"), **sections) as one:
         yield one
 
 

@@ -44,6 +44,7 @@ class Door:
         self._selector = selectors.DefaultSelector()
         self._receivers: list[_Receiver] = []
         self._started = 0
+        self._last_replacement = float("-inf")
         self._told: dict[str, float] = {}
         family = socket.AF_INET6 if ":" in settings.receiver.address else socket.AF_INET
         self._socket = socket.create_server(
@@ -62,6 +63,7 @@ class Door:
         """Look after the door for a while."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
+            left = min(left, self._replace_the_dead())
             for key, _ in self._selector.select(left):
                 if key.data is None:
                     self._accept()
@@ -146,8 +148,18 @@ class Door:
         self._receivers.remove(one)
         one.process.join(5)
         log.error("a receiver process has ended with status %s; starting another", one.process.exitcode)
-        time.sleep(_START_AGAIN_SECONDS)
-        self._start_receiver()
+
+    def _replace_the_dead(self) -> float:
+        """Start receivers in place of those that ended, one in ``_START_AGAIN_SECONDS``; seconds until the next one may."""
+        while len(self._receivers) < self._settings.receiver.processes:
+            wait = self._last_replacement + _START_AGAIN_SECONDS - time.monotonic()
+            if wait > 0 and self._receivers:
+                return wait
+            # Nobody could take a connection now: those that come wait before the door.
+            time.sleep(max(0.0, wait))
+            self._start_receiver()
+            self._last_replacement = time.monotonic()
+        return float("inf")
 
 
 def _holds(network: IPv4Network | IPv6Network, address: object) -> bool:

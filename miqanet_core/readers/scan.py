@@ -7,16 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from miqanet_core.errors import InputError
-from miqanet_core.readers import dicom, itk, nifti, picture
+from miqanet_core.readers import dicom
 from miqanet_core.readers.faults import LeftOut, no_permission
 from miqanet_core.readers.kinds import FORMATS, Kind, recognise, unreadable
 from miqanet_core.series import MRSeries
 
 Progress = Callable[[int, int], None]
-_ONE_FILE = {Kind.NIFTI: nifti.read, Kind.ITK: itk.read, Kind.PICTURE: picture.read}
+# Imported when there is such a file: most are DICOM, and the processes of the listener start sooner without SimpleITK.
+_ONE_FILE = {Kind.NIFTI: "nifti", Kind.ITK: "itk", Kind.PICTURE: "picture"}
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,10 @@ def stream(path: str | Path, result: ReadResult, progress: Progress | None = Non
     for group in dicom.by_series(headers):
         with _failures_into(result), tick.files(len(group)):
             yield from dicom.read(group, tick)
-    for kind, read in _ONE_FILE.items():
+    for kind, reader in _ONE_FILE.items():
         for file in files[kind]:
             with _failures_into(result), tick.files(1):
-                yield from read(file)
+                yield from import_module(f"miqanet_core.readers.{reader}").read(file)
     if not path.is_dir() and result.skipped:
         result.failures.append(unreadable(path, next(iter(result.skipped))))
 
