@@ -22,9 +22,9 @@ from miqanet_core.desktop.app import dress
 from miqanet_core.desktop.window import ReviewWindow
 from miqanet_core.policy import Policy
 from model.small_config import SMALL
+from patience import PATIENCE
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("worker_stand_in.py"))]
-PATIENCE = 120_000  # ms; for machines that have much else to do
 Opener = Callable[..., ReviewWindow]
 
 

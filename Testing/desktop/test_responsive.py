@@ -8,9 +8,9 @@ import nibabel
 import numpy as np
 from qtpy.QtCore import QTimer
 
-from conftest import PATIENCE
 from miqanet_core import read_series
 from miqanet_core.desktop.reviewed import State
+from patience import PATIENCE
 
 SLICES = 160
 BLOCKED_S = 0.1

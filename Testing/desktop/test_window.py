@@ -12,10 +12,10 @@ import pytest
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent, QGuiApplication, QWheelEvent
 
-from conftest import PATIENCE
 from miqanet_core import Scorer, SeriesQuality, presenter, read_series
 from miqanet_core.desktop.reviewed import State
 from miqanet_core.policy import Policy
+from patience import PATIENCE
 
 GOOD, LIMITED = "good", "limited"  # of cli_stand_ins.CONTENTS: scores 80, 70, none, 90; and 80, 30, 85
 

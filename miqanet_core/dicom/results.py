@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from miqanet_core.dicom.identity import uid_of
 from miqanet_core.dicom.key_objects import quality_flag
+from miqanet_core.dicom.montage import montage
 from miqanet_core.dicom.quality_report import quality_report
 from miqanet_core.dicom.sources import SourceImages, hush
 from miqanet_core.policy import Policy
@@ -64,7 +65,5 @@ def results_of(
     if Kind.FLAG in kinds and quality.flagged:
         made[Kind.FLAG] = quality_flag(quality, images, series.slice_sources, policy, uids(Kind.FLAG))
     if Kind.MONTAGE in kinds and quality.score is not None:
-        from miqanet_core.dicom.montage import montage  # matplotlib, which the two above can do without
-
         made[Kind.MONTAGE] = montage(quality, series, images, uids(Kind.MONTAGE))
     return made

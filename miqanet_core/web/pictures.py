@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from miqanet_core.listener.catalogue import StackResult
-from miqanet_core.report.figures import COLOUR_MAP, Orientation, aspect_ratio, radiological
+from miqanet_core.presenter.colours import QUALITY_COLOURS
+from miqanet_core.report.figures import Orientation, aspect_ratio, radiological
 from miqanet_core.series import Geometry
 
 _NOT_SCORED = 255  # index in the palette; 0 to 250 are the colours of 0 to 100
@@ -108,12 +109,9 @@ def _square_pixels(image: Image.Image, aspect: float) -> Image.Image:
 
 
 def _palette() -> bytes:
-    import matplotlib
-
-    colours = matplotlib.colormaps[COLOUR_MAP](np.linspace(0, 1, _STEPS + 1))[:, :3]
-    table = np.zeros((256, 3))
-    table[: _STEPS + 1] = colours
-    return np.round(table * 255).astype(np.uint8).tobytes()
+    table = np.zeros((256, 3), np.uint8)
+    table[: _STEPS + 1] = QUALITY_COLOURS[np.linspace(0, len(QUALITY_COLOURS) - 1, _STEPS + 1).round().astype(int)]
+    return table.tobytes()
 
 
 def _encode(image: Image.Image, **how: int) -> bytes:
