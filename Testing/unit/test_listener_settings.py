@@ -47,6 +47,11 @@ def test_the_example_shows_every_default_and_every_setting(tmp_path: Path) -> No
         ("[storage]\nfolder = 'x'\n[receiver]\ncalling_addresses = ['10.0.0.1/8']", "receiver.calling_addresses"),
         ("[storage]\nfolder = 'x'\n[web]\nuser_header = 'X-User'", "proxy_addresses"),
         ("[storage]\nfolder = 'x'\n[[destinations]]\nname = 'a'", "needs address"),
+        (
+            "[storage]\nfolder = 'x'\n"
+            + "".join(f"[[destinations]]\nname = '{name}'\naddress = 'h'\nae_title = 'PACS'\n" for name in "ab"),
+            "two destinations with storage_commitment have the ae_title 'PACS'",
+        ),
         ("[receiver]\nport = 1", "storage"),
         ("storage = [", "is not TOML"),
     ],

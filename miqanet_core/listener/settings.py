@@ -225,6 +225,15 @@ class Settings(_Section):
                 raise ValueError(f"two destinations or notifications are called {name!r}")
         return self
 
+    @model_validator(mode="after")
+    def _archives_told_apart(self) -> Settings:
+        # An archive that reports on a commitment tells who it is by nothing but its AE title.
+        titles = [d.ae_title for d in self.destinations if d.kind == "dicom" and d.storage_commitment]
+        for title in titles:
+            if titles.count(title) > 1:
+                raise ValueError(f"two destinations with storage_commitment have the ae_title {title!r}")
+        return self
+
     @property
     def database_url(self) -> str:
         """SQLAlchemy's URL of the catalogue."""
