@@ -21,6 +21,7 @@ pytest.importorskip("pynetdicom")
 pytest.importorskip("sqlalchemy")
 
 from pynetdicom import AE, build_context  # noqa: E402
+from pynetdicom.association import Association  # noqa: E402
 from pynetdicom.pdu import A_ASSOCIATE_RQ  # noqa: E402
 
 from listening import ENVIRONMENT, EXPLICIT, MR, Listener, encoded, running, send_bytes, store_request, wait_for  # noqa: E402
@@ -184,8 +185,14 @@ def test_200_connections_that_mean_no_good_stop_nobody(listener: Listener) -> No
 
 def test_an_association_that_falls_silent_is_ended(tmp_path: Path) -> None:
     with running(tmp_path, receiver={"network_timeout_seconds": 2, "processes": 1, "max_associations": 1}) as listener:
-        silent = listener.associate()
-        assert silent.is_established
+        made: list[Association] = []
+
+        def let_in() -> bool:
+            made.append(listener.associate())
+            return bool(made[-1].is_established)
+
+        assert wait_for(let_in, seconds=20)  # the echo by which the start was seen may still count
+        silent = made[-1]
         refused = listener.associate()
         assert refused.is_rejected  # one is the limit
         assert wait_for(lambda: not silent.is_established, seconds=20)

@@ -60,7 +60,7 @@ def settings_of(folder: Path, **web: object) -> Settings:
     """Two archives, one of which takes nothing from the scanner."""
     archives = [
         Destination(name="archive", address="127.0.0.1"),
-        Destination(name="research", address="127.0.0.1", from_calling_ae_titles=["RESEARCH"]),
+        Destination(name="research", address="127.0.0.1", ae_title="RESEARCH", from_calling_ae_titles=["RESEARCH"]),
     ]
     return Settings(storage=Storage(folder=folder, free_floor_gib=0), destinations=archives, web=Web(**web))  # type: ignore[arg-type]
 

@@ -1,6 +1,6 @@
 """Makes the pictures of the user guide: a real volume, four slices spoiled by simulated motion, scored by the real model.
 
-PYTHONPATH=. python Testing/slicer/pictures.py ../shared/data/mri/brain_T2_FSE_FNNDSC MIQASlicerExtension/Screenshots
+PYTHONPATH=. python Testing/slicer/guide_pictures.py ../shared/data/mri/brain_T2_FSE_FNNDSC MIQASlicerExtension/Screenshots
 """
 
 from __future__ import annotations
