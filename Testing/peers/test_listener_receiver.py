@@ -91,7 +91,9 @@ def test_what_was_not_announced_is_refused_and_leaves_nothing(listener: Listener
     assert send_bytes(association, encoded(one), one.SOPInstanceUID) == 0x0000
     association.release()
     assert len(listener.spool_files()) == len(before) + 1
-    assert any("SOP Instance UID is not the announced one" in detail for detail in listener.incidents())
+    assert wait_for(
+        lambda: any("SOP Instance UID is not the announced one" in detail for detail in listener.incidents()), seconds=20
+    )
 
 
 @pytest.mark.parametrize("uid", ["../../../tmp/escaped", "/tmp/escaped", "1.2.3\x00.4", "1." * 60 + "1", "..", "1.2/../../3"])
@@ -124,10 +126,13 @@ def test_an_object_that_is_too_large_is_refused_and_the_next_is_kept(tmp_path: P
 def test_strangers_are_refused(listener: Listener) -> None:
     for calling, called, reason in (("STRANGER", "MIQA", 3), ("STORESCU", "OTHER", 7)):
         association = AE(calling).associate("127.0.0.1", listener.port, [build_context(MR)], called)
-        assert association.is_rejected
+        # pynetdicom returns when the connection is closed, and may note why a moment later.
+        assert wait_for(lambda association=association: association.is_rejected, seconds=20)
         assert association.acceptor.primitive is not None
         assert association.acceptor.primitive.diagnostic == reason
-    assert any("STRANGER is not one of calling_ae_titles" in detail for detail in listener.incidents())
+    # Nobody waits for an incident to be entered.
+    told = "STRANGER is not one of calling_ae_titles"
+    assert wait_for(lambda: any(told in detail for detail in listener.incidents()), seconds=20)
 
 
 def test_deflated_is_not_taken(listener: Listener) -> None:
@@ -142,7 +147,7 @@ def test_an_address_that_is_not_listed_is_cut_off(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", listener.port), source_address=("127.0.0.2", 0)) as stranger:
             stranger.settimeout(30)
             assert stranger.recv(1) == b""
-        assert any("127.0.0.2" in detail for detail in listener.incidents())
+        assert wait_for(lambda: any("127.0.0.2" in detail for detail in listener.incidents()), seconds=20)
 
 
 def test_200_connections_that_mean_no_good_stop_nobody(listener: Listener) -> None:
@@ -194,7 +199,7 @@ def test_an_association_that_falls_silent_is_ended(tmp_path: Path) -> None:
         assert wait_for(let_in, seconds=20)  # the echo by which the start was seen may still count
         silent = made[-1]
         refused = listener.associate()
-        assert refused.is_rejected  # one is the limit
+        assert wait_for(lambda: refused.is_rejected, seconds=20)  # one is the limit
         assert wait_for(lambda: not silent.is_established, seconds=20)
         assert wait_for(lambda: listener.associate().is_established, seconds=20)
 
