@@ -259,10 +259,10 @@ def test_the_summary_goes_to_the_clipboard(open_window, score_and_wait):
     assert QGuiApplication.clipboard().text() == presenter.plain_summary(window.current.quality, Policy.default())
 
 
-def test_what_is_dropped_is_opened(open_window, qtbot):
+def test_what_is_dropped_is_opened(open_window, qtbot, tmp_path):
     window = open_window()
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile("/tmp/good"), QUrl("https://example.org/x")])
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "good")), QUrl("https://example.org/x")])
     drop = QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
     with qtbot.waitSignal(window.session.opened, timeout=PATIENCE):
         window.dropEvent(drop)

@@ -8,6 +8,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -96,7 +97,11 @@ def test_what_was_not_announced_is_refused_and_leaves_nothing(listener: Listener
     )
 
 
-@pytest.mark.parametrize("uid", ["../../../tmp/escaped", "/tmp/escaped", "1.2.3\x00.4", "1." * 60 + "1", "..", "1.2/../../3"])
+# Where a UID taken for a path would lead.
+ESCAPED = Path(tempfile.gettempdir()) / "escaped"
+
+
+@pytest.mark.parametrize("uid", [f"../../..{ESCAPED}", str(ESCAPED), "1.2.3\x00.4", "1." * 60 + "1", "..", "1.2/../../3"])
 def test_uids_that_are_paths_write_nothing_outside(listener: Listener, uid: str) -> None:
     outside = {path for path in listener.folder.rglob("*") if "spool" not in path.parts}
     before = listener.spool_files()
@@ -108,7 +113,7 @@ def test_uids_that_are_paths_write_nothing_outside(listener: Listener, uid: str)
     association.abort()
     assert status in (0xA900, None)  # None: pynetdicom itself has refused the command
     assert listener.spool_files() == before
-    assert not Path("/tmp/escaped").exists()
+    assert not ESCAPED.exists()
     appeared = {path for path in listener.folder.rglob("*") if "spool" not in path.parts} - outside
     assert not [path for path in appeared if not path.name.startswith("catalogue.sqlite")]
 
