@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from judged import MODEL
 from miqanet_core.baseline import Baseline
 from miqanet_core.cli import app, backend, main
 from miqanet_core.errors import Cancelled, InputError, ModelError
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality
 from miqanet_core.series import MRSeries
-from report_samples import MODEL, assess, make_series
+from report_samples import assess, make_series
 
 GOOD, LIMITED, BAD = [80.0, 70.0, None, 90.0], [80.0, 30.0, 85.0], [20.0, 30.0]
 
