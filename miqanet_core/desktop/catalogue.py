@@ -38,7 +38,7 @@ class CatalogueDialog(QDialog):
     def __init__(self, command: Sequence[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Catalogue of the listener")
-        self.resize(980, 560)
+        self.resize(1060, 560)
         self._command = list(command)
         self._page, self._error = 1, ""
         self._lister = Worker(self)
@@ -140,8 +140,9 @@ def _table() -> QTableWidget:
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setShowGrid(False)
     table.setWordWrap(False)
-    for column, width in enumerate((130, 270, 140, 60, 190, 140)):
+    for column, width in enumerate((150, 270, 150, 60, 220, 150)):
         table.setColumnWidth(column, width)
     table.horizontalHeader().setStretchLastSection(True)
+    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     table.setAccessibleName("Series of the catalogue")
     return table
