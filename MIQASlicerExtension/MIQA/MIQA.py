@@ -157,7 +157,7 @@ def _slice_views():
 class MIQATest(ScriptedLoadableModuleTest):
     """The whole flow inside Slicer: needs a network for the sample volume, and what scoring needs installed.
 
-    It has not been run yet: no Slicer was at hand. ``Testing/slicer`` runs the rest of this file in a stand-in of the application.
+    It has not been run yet: no Slicer was at hand. ``Testing/slicer`` runs the rest of this file in a stand-in.
     """
 
     def setUp(self):
