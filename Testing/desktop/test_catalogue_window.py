@@ -25,7 +25,7 @@ from miqanet_core import read_series  # noqa: E402
 from miqanet_core.cli.review import worker_command  # noqa: E402
 from miqanet_core.desktop.reviewed import State  # noqa: E402
 from miqanet_core.desktop.window import ReviewWindow  # noqa: E402
-from miqanet_core.listener.catalogue import Catalogue, CatalogueError, Result, Series, StackResult  # noqa: E402
+from miqanet_core.listener.catalogue import Catalogue, Result, Series, StackResult  # noqa: E402
 from miqanet_core.listener.retention import let_go  # noqa: E402
 from miqanet_core.listener.settings import Settings, load  # noqa: E402
 from miqanet_core.presenter import verdict_text  # noqa: E402
@@ -216,16 +216,3 @@ def test_a_catalogue_that_is_not_there_is_said_in_the_list(site, look):
     window = look(site)
     assert "the catalogue cannot be opened" in window.catalogue.said.text()
     assert not site.settings.storage.folder.joinpath("catalogue.sqlite").exists()
-
-
-def test_the_catalogue_is_opened_for_reading_only(site):
-    from sqlalchemy.exc import OperationalError
-
-    catalogue = Catalogue.to_read(site.settings.database_url)
-    with pytest.raises(OperationalError, match="readonly"), catalogue.write() as session:
-        session.add(Series(series_uid="1.2"))
-    catalogue.close()
-    empty = site.config.with_name("empty.sqlite")
-    empty.touch()
-    with pytest.raises(CatalogueError, match="no such table"):
-        Catalogue.to_read(f"sqlite:///{empty}")
