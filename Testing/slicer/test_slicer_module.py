@@ -144,6 +144,16 @@ def test_the_widget_scores_and_ends_with_the_scene_and_with_slicer(application, 
     assert not (tmp_path / "MIQA").exists()
 
 
+def test_without_a_main_window_the_widget_comes_and_goes_as_well(application):
+    from MIQA import MIQAWidget
+
+    application.layoutManager = lambda: None
+    widget = MIQAWidget()
+    widget.setup()
+    assert widget.ui.verdictLabel.text() == "Choose a volume."
+    widget.cleanup()
+
+
 def test_the_menu_entry_hands_the_volume_over(application, slicer, scene, shared, monkeypatch):
     from MIQALib.MIQASubjectHierarchyPlugin import MIQASubjectHierarchyPlugin
 
