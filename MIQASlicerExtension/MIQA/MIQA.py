@@ -218,6 +218,7 @@ class MIQATest(ScriptedLoadableModuleTest):
     def start(self):
         """Load a sample and press Score."""
         import SampleData
+
         from MIQALib import install
 
         if install.missing():  # on the index's test machines nobody has pressed Install
