@@ -68,6 +68,10 @@ def test_why_there_can_be_no_window_is_said_with_the_cure(miqanet, qt_says, said
     assert expected in error
 
 
+def test_help_names_the_extra(miqanet):
+    assert "pip install 'miqanet_core[review]'" in miqanet("review", "--help")[1]
+
+
 def test_where_qt_starts_there_is_nothing_to_say(monkeypatch):
     pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")

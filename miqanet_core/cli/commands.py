@@ -225,7 +225,7 @@ def review(
 
     Arrows and wheel step, N and P go to the next and previous worst slice, M hides the map. Dragging sets window and level.
 
-    Needs a display, and Qt: pip install 'miqanet_core[review]'
+    Needs a display, and Qt: pip install 'miqanet_core\\[review]'
     """
     from miqanet_core.cli.review import run
 
