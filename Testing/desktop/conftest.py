@@ -64,9 +64,9 @@ def open_window(qtbot, qapp, tmp_path: Path) -> Iterator[Opener]:
     dress(qapp)
     windows: list[ReviewWindow] = []
 
-    def opener(*paths: Path | str, command: Sequence[str] = STAND_IN) -> ReviewWindow:
+    def opener(*paths: Path | str, command: Sequence[str] = STAND_IN, catalogue: bool = False) -> ReviewWindow:
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        window = ReviewWindow(command, Policy.default(), settings)
+        window = ReviewWindow(command, Policy.default(), settings, catalogue=catalogue)
         windows.append(window)
         window.complaints = []
         window.session.failed.disconnect(window._complain)

@@ -13,6 +13,7 @@ pytest.importorskip("psycopg")
 pytest.importorskip("sqlalchemy")
 
 from sqlalchemy import select  # noqa: E402
+from sqlalchemy.exc import InternalError  # noqa: E402
 
 from listening import encoded, running, send_bytes, wait_for  # noqa: E402
 from miqanet_core.listener.catalogue import Base, Catalogue, Job, Series, now, queue  # noqa: E402
@@ -49,6 +50,17 @@ def test_processes_may_make_the_tables_at_once(postgres: Postgres) -> None:
     for thread in threads:
         thread.join()
     assert faults == []
+
+
+def test_to_read_means_that_the_database_refuses_changes(catalogue: Catalogue, postgres: Postgres) -> None:
+    with catalogue.write() as session:
+        session.add(Series(series_uid="1.2"))
+    reader = Catalogue.to_read(postgres.url)
+    with reader.read() as session:
+        assert session.scalars(select(Series.series_uid)).all() == ["1.2"]
+    with pytest.raises(InternalError, match="read-only transaction"), reader.write() as session:
+        session.add(Series(series_uid="1.3"))
+    reader.close()
 
 
 def test_workers_never_wait_for_one_another_and_never_do_a_job_twice(catalogue: Catalogue) -> None:

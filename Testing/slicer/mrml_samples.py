@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from judged import judged
 from miqanet_core.policy import Policy
-from miqanet_core.quality import Interval, ModelIdentity, SeriesQuality, SliceQuality
+from miqanet_core.quality import SeriesQuality
 from miqanet_core.report.overlay import ras_affine
 from miqanet_core.series import Geometry, MRSeries
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = REPOSITORY / "MIQASlicerExtension" / "MIQA"
-MODEL = ModelIdentity("stand_in", "0.0", "0123456789abcdef" * 4)
 
 
 def add_volume(slicer, scene, series: MRSeries, name: str = "t2_tse_ax"):
@@ -50,24 +50,10 @@ def flipped(series: MRSeries, axes: Sequence[int]) -> MRSeries:
 
 def quality_of(series: MRSeries, scores: Sequence[float | None], policy: Policy | None = None) -> SeriesQuality:
     """A result with these scores. In each slice the map counts up from the score's whole part: neighbours differ."""
-    judgement = (policy or Policy.default()).judge(scores)
-    artifacts = [{"ghosting": 0.42} if s is not None and s < 50 else {} for s in scores]
-    slices = tuple(
-        SliceQuality(i, s, f, a) for i, (s, f, a) in enumerate(zip(scores, judgement.slice_flags, artifacts, strict=True))
-    )
+    artifacts = {i: {"ghosting": 0.42} for i, s in enumerate(scores) if s is not None and s < 50}
     ramp = np.arange(series.voxels[0].size, dtype=np.float32).reshape(series.voxels[0].shape) % 997 / 1000
-    return SeriesQuality(
-        series={"description": series.description, "modality": "MR", "size": list(series.size), "notes": []},
-        model=MODEL,
-        score=judgement.score,
-        verdict=judgement.verdict,
-        flagged=judgement.flagged,
-        reasons=judgement.reasons,
-        slices=slices,
-        in_domain=True,
-        interval=None if judgement.score is None else Interval(judgement.score - 9, judgement.score + 7, 0.9),
-        map=np.stack([np.full_like(ramp, np.nan) if s is None else np.floor(s) + ramp for s in scores]),
-    )
+    quality_map = np.stack([np.full_like(ramp, np.nan) if s is None else np.floor(s) + ramp for s in scores])
+    return replace(judged(series, scores, artifacts, policy=policy), in_domain=True, map=quality_map)
 
 
 def overlay_file(folder: Path, series: MRSeries, quality: SeriesQuality) -> Path:

@@ -55,6 +55,9 @@ class Slider(QtWidgets.QDoubleSpinBox):
 class Root(QtWidgets.QWidget):
     """For qMRMLWidget."""
 
+    def setMRMLScene(self, scene):  # noqa: N802 - Slicer's name
+        """The widgets in it know the scene from now on."""
+
 
 STAND_INS = {
     "ctkCollapsibleButton": Section,

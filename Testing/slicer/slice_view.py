@@ -85,7 +85,7 @@ class SliceView:
         for style in (actor.GetTitleTextProperty(), actor.GetLabelTextProperty()):
             style.SetFontSize(13)
             style.ItalicOff()
-        actor.SetPosition(0.78, 0.25)
+        actor.SetPosition(0.74, 0.25)
         actor.SetPosition2(0.10, 0.5)
         self.renderer.AddViewProp(actor)
         return actor

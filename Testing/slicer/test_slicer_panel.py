@@ -146,7 +146,7 @@ def test_score_shows_progress_then_the_result(panel, series, tmp_path):
     assert (ui.scoreButton.isEnabled(), ui.cancelButton.isEnabled()) == (True, False)
     assert "! Limited" in ui.verdictLabel.text()
     assert "60.2 / 100" in ui.verdictLabel.text()
-    assert "51.2 to 67.2 in 90 % of cases" in ui.verdictLabel.text()
+    assert "50.2 to 68.2 in 90 % of cases" in ui.verdictLabel.text()
     assert "Ghosting in 2 of 7 slices" in ui.reasonsLabel.text()
     assert "Low confidence" in ui.reasonsLabel.text()
     assert column(panel, 0) == ["1", "2", "3", "4", "5", "6", "7", "8"], "worst first, what was not scored last"
@@ -202,6 +202,24 @@ def test_thresholds_judge_the_same_scores_anew(panel, series, tmp_path):
     panel.parameters.nonDiagnostic = 70.0
     assert "contradict" in panel.ui.statusLabel.text()
     assert ResultNodes(panel.parameters.inputVolume).load()[1] == policy
+
+
+def test_another_colour_table_and_opacity_reach_the_map_and_a_second_run_keeps_them(panel, slicer, scene, series, tmp_path):
+    from MIQALib.result_nodes import MAP, ResultNodes
+
+    panel.ui.scoreButton.click()
+    finish(panel, series, tmp_path)
+    grey = scene.AddNewNodeByClass("vtkMRMLColorTableNode", "my grey")
+    panel.ui.colorSelector.setCurrentNode(grey)
+    panel.parameters.opacity = 0.7
+    for _ in range(2):
+        map_node = ResultNodes(panel.parameters.inputVolume).node(MAP)
+        assert map_node.GetDisplayNode().GetColorNode() is grey
+        assert panel.ui.colorSelector.node is grey
+        assert panel.view.composite_node.GetForegroundVolumeID() == map_node.GetID()
+        assert panel.view.composite_node.GetForegroundOpacity() == 0.7
+        panel.ui.scoreButton.click()
+        finish(panel, series, tmp_path)
 
 
 def test_settings_reach_the_process(panel):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pydicom
 import pytest
 
 from miqanet_core import read_series
@@ -205,6 +206,45 @@ def test_a_python_without_the_library_says_what_to_do(scene, volume, application
     run.logic.start([volume], Settings())
     run.until_end()
     assert run.recorder.failures == ["What MIQA needs is not installed. Press Install under Installation."]
+
+
+def real_process(on_event, on_end):
+    from MIQALib.process import WorkerProcess
+
+    return WorkerProcess(QtCore, sys.executable, ENVIRONMENT, on_event, on_end)
+
+
+def test_objects_for_the_archive_are_made_of_the_volumes_files(application, shared, tmp_path):
+    from MIQALib.dicom_export import DicomExport
+    from MIQALib.settings import Settings
+
+    files = sorted((shared / "data" / "mri" / "pelvis_prostate_PX0000_T2sag").iterdir())
+    ended = []
+    export = DicomExport(real_process, tmp_path / "für Ärzte 脳", lambda *answer: ended.append(answer))
+    export.start(files, Settings(device="cpu", slice_flag=100, diagnostic=100))  # flagged, whatever it scores
+    wait_until(lambda: ended)
+    ((objects, message),) = ended
+    assert message is None
+    made = {path.name.split(".")[-2]: pydicom.dcmread(path) for path in objects.iterdir()}
+    source = pydicom.dcmread(files[0], stop_before_pixels=True)
+    assert sorted(made) == ["flag", "montage", "report"]
+    assert [made[kind].SOPClassUID.name for kind in ("report", "flag")] == [
+        "Comprehensive SR Storage", "Key Object Selection Document Storage",
+    ]  # fmt: skip
+    for dataset in made.values():
+        assert (dataset.StudyInstanceUID, dataset.PatientID) == (source.StudyInstanceUID, source.PatientID)
+    assert not (tmp_path / "für Ärzte 脳" / "inputs").exists()
+
+
+def test_this_machines_devices_are_listed(application):
+    from MIQALib.devices import DeviceList, device_label
+
+    answers = []
+    devices = DeviceList(real_process, answers.append)
+    devices.ask()
+    wait_until(lambda: answers)
+    assert answers[0][-1]["name"] == "cpu"
+    assert all(device["name"] in device_label(device) for device in answers[0])
 
 
 def test_each_kind_of_error_has_its_cure():

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from judged import MODEL
 from miqanet_core.baseline import Baseline
-from miqanet_core.cli import backend, main
+from miqanet_core.cli import app, backend, main
 from miqanet_core.errors import Cancelled, InputError, ModelError
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality
 from miqanet_core.series import MRSeries
-from report_samples import MODEL, assess, make_series
+from report_samples import assess, make_series
 
 GOOD, LIMITED, BAD = [80.0, 70.0, None, 90.0], [80.0, 30.0, 85.0], [20.0, 30.0]
 
@@ -110,6 +111,17 @@ class StandInScorer:
         if series.description == "refused by the scorer":
             raise InputError("odd.nii", "is constant", "leave it out")
         return quality
+
+
+def run(capfd, *arguments: str | Path) -> tuple[int, str, str]:
+    """The command in this process: its exit status, stdout and stderr. ``capfd``: pytest's."""
+    status: object = 0
+    try:
+        app([str(a) for a in arguments], prog_name="miqanet")
+    except SystemExit as leaving:
+        status = leaving.code
+    captured = capfd.readouterr()
+    return int(str(status or 0)), captured.out, captured.err
 
 
 def install(setattr_=setattr) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from judged import judged
 from miqanet_core.policy import Policy
-from miqanet_core.quality import ModelIdentity, Normal, SeriesQuality, SliceQuality
+from miqanet_core.quality import Normal, SeriesQuality
 from miqanet_core.series import Geometry, Identity, MRSeries
 
 # A double oblique with unequal spacing: columns, rows and slices all run along no axis of the patient.
 _TURN = np.linalg.qr(np.array([[0.9, 0.3, -0.2], [-0.2, 0.8, 0.5], [0.3, -0.4, 0.9]]))[0]
 OBLIQUE = Geometry((0.7, 1.1, 3.3), (-31.0, 12.5, 87.25), tuple(tuple(map(float, row)) for row in _TURN))
-MODEL = ModelIdentity("stand_in", "0.0", "0123456789abcdef" * 4)
 
 
 def make_series(
@@ -36,17 +37,5 @@ def assess(
     """The result of a series of :func:`make_series`: each slice's score is the value of its square."""
     scores = [float(image.max()) or None for image in series.voxels]
     refusal = None if series.modality == "MR" else "This is no MR series."
-    judgement = (policy or Policy.default()).judge(scores, refusal, normal)
-    named = artifacts or [{}] * len(scores)
-    slices = tuple(SliceQuality(i, s, f, named[i]) for i, (s, f) in enumerate(zip(scores, judgement.slice_flags, strict=True)))
-    return SeriesQuality(
-        series={"description": series.description, "modality": series.modality, "size": list(series.size), "notes": []},
-        model=MODEL,
-        score=judgement.score,
-        verdict=judgement.verdict,
-        flagged=judgement.flagged,
-        reasons=judgement.reasons,
-        slices=slices,
-        normal=normal,
-        map=np.where(series.voxels > 0, series.voxels, np.nan).astype(np.float32),
-    )
+    quality = judged(series, scores, dict(enumerate(artifacts)), refusal, policy, normal)
+    return replace(quality, interval=None, map=np.where(series.voxels > 0, series.voxels, np.nan).astype(np.float32))

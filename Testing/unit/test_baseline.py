@@ -8,11 +8,12 @@ import json
 import numpy as np
 import pytest
 
+from judged import MODEL
 from miqanet_core.baseline import ENOUGH, Baseline, learn
 from miqanet_core.errors import InputError, ModelError
 from miqanet_core.policy import Policy
 from miqanet_core.quality import ModelIdentity, Normal, SeriesQuality, Verdict
-from report_samples import MODEL, assess, make_series
+from report_samples import assess, make_series
 
 POLICY = Policy(slice_flag=50, diagnostic=60, non_diagnostic=40, limited_fraction=0.1, non_diagnostic_fraction=0.5)
 NORMAL = Normal("KNEE; ACME One", 34, 74.5, 86.1, 92.3, 74.5, 0.0286)

@@ -16,7 +16,6 @@ from pydicom.uid import generate_uid
 import cli_stand_ins
 from miqanet_core.artifacts import simulate
 from miqanet_core.baseline import Baseline
-from miqanet_core.cli import app
 from miqanet_core.quality import SeriesQuality
 from mr_samples import slice_like
 from readers.dicom_maker import mr_image, save
@@ -31,11 +30,9 @@ def miqanet(monkeypatch, capfd, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            app([str(a) for a in arguments], prog_name="miqanet")
-        captured = capfd.readouterr()
-        assert "Traceback" not in captured.err
-        return int(caught.value.code or 0), captured.out, captured.err
+        status, out, error = cli_stand_ins.run(capfd, *arguments)
+        assert "Traceback" not in error
+        return status, out, error
 
     return run
 

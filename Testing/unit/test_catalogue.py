@@ -10,7 +10,18 @@ sqlalchemy = pytest.importorskip("sqlalchemy")
 
 from sqlalchemy import select, text  # noqa: E402
 
-from miqanet_core.listener.catalogue import AuditEntry, Catalogue, Incident, Job, OutboxEntry, Result, Series, now, queue  # noqa: E402
+from miqanet_core.listener.catalogue import (  # noqa: E402
+    AuditEntry,
+    Catalogue,
+    CatalogueError,
+    Incident,
+    Job,
+    OutboxEntry,
+    Result,
+    Series,
+    now,
+    queue,
+)
 from miqanet_core.listener.catalogue.people import Review, review  # noqa: E402
 
 
@@ -45,6 +56,22 @@ def test_sqlite_is_durable(catalogue: Catalogue) -> None:
     with catalogue.read() as session:
         assert session.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert session.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL
+
+
+def test_to_read_means_that_the_database_refuses_changes(catalogue: Catalogue, tmp_path: Path) -> None:
+    series = a_series(catalogue)
+    reader = Catalogue.to_read(str(catalogue.engine.url))
+    with reader.read() as session:
+        assert session.get_one(Series, series).series_uid == "1.2"
+    with pytest.raises(sqlalchemy.exc.OperationalError, match="readonly"), reader.write() as session:
+        session.add(Series(series_uid="1.3"))
+    reader.close()
+    for name, problem in (("absent", "unable to open"), ("empty # 100 %", "no such table")):
+        if name != "absent":
+            (tmp_path / name).touch()
+        with pytest.raises(CatalogueError, match=f"cannot be opened .{problem}"):
+            Catalogue.to_read(f"sqlite:///{tmp_path / name}")
+    assert not (tmp_path / "absent").exists()
 
 
 def test_what_raises_changes_nothing(catalogue: Catalogue) -> None:

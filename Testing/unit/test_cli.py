@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
 
 import cli_stand_ins
-from miqanet_core.cli import app
 from miqanet_core.cli.doctor import Check, State, _safely
 from miqanet_core.cli.outputs import unique_name
 from miqanet_core.cli.terminal import harmless
@@ -35,13 +35,7 @@ def miqanet(monkeypatch, capfd, tmp_path):
     cli_stand_ins.install(monkeypatch.setattr)
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            app([str(a) for a in arguments], prog_name="miqanet")
-        captured = capfd.readouterr()
-        return int(caught.value.code or 0), captured.out, captured.err
-
-    return run
+    return partial(cli_stand_ins.run, capfd)
 
 
 def python(*arguments: str, **options) -> subprocess.Popen:
@@ -238,7 +232,8 @@ def test_our_own_faults_are_one_line_with_stand_in_scorer(miqanet, monkeypatch):
 
 
 def test_ctrl_c_says_stopped_and_leaves_130_with_stand_in_scorer():
-    process = python(STAND_IN, "score", "slow")
+    # A shell that starts the tests in the background has them ignore SIGINT, and a child inherits that.
+    process = python(STAND_IN, "score", "slow", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     assert process.stderr.readline() == "scoring\n"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)

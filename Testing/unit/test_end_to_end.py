@@ -13,8 +13,8 @@ import pytest
 import SimpleITK as sitk
 from pydicom.data import get_testdata_file, get_testdata_files
 
+import cli_stand_ins
 from miqanet_core import SeriesQuality, read_series
-from miqanet_core.cli import app
 
 
 @pytest.fixture
@@ -23,11 +23,9 @@ def miqanet(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            app([*map(str, arguments)], prog_name="miqanet")
-        captured = capfd.readouterr()
-        assert "Traceback" not in captured.err
-        return int(caught.value.code or 0), captured.out, captured.err
+        status, out, error = cli_stand_ins.run(capfd, *arguments)
+        assert "Traceback" not in error
+        return status, out, error
 
     return run
 

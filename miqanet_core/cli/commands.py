@@ -201,9 +201,14 @@ def review(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="PATH", help="What to open; or open it in the window, or drop it there.")
     ] = None,
-    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="See miqanet models.")] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16.")] = "auto",
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="F.toml", help="A listener's settings: look through its catalogue, and score as it does where "
+                     "no other option says otherwise. Needs the extra listener, too."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="See miqanet models.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (if not given), cpu, cuda, cuda:1, mps.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto (if not given), fp32, bf16.")] = None,
     policy_file: Annotated[
         Path | None, typer.Option("--policy", metavar="F.toml", help="Your thresholds; without it MIQA's own.")
     ] = None,
@@ -211,17 +216,22 @@ def review(
         Path | None,
         typer.Option("--baseline", metavar="F.json", help="What is normal at your site; made by miqanet calibrate."),
     ] = None,
-) -> None:
+) -> None:  # fmt: skip
     """Look at series in a window: score them, see where quality is lost, step through the worst slices.
+
+    [bold]miqanet review study/[/bold]                  files and folders
+
+    [bold]miqanet review --config miqanet.toml[/bold]   what a listener has received, with its results; changes nothing there
 
     Arrows and wheel step, N and P go to the next and previous worst slice, M hides the map. Dragging sets window and level.
 
-    Needs a display, and Qt: pip install 'miqanet_core[review]'
+    Needs a display, and Qt: pip install 'miqanet_core\\[review]'
     """
     from miqanet_core.cli.review import run
 
     run(
         paths or [],
+        config=config,
         model=model,
         device=device,
         precision=precision,

@@ -7,12 +7,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from miqanet_core.cli.guard import FAILED, UsageError
 from miqanet_core.cli.score import load_baseline, load_policy
 from miqanet_core.cli.terminal import complain
+
+if TYPE_CHECKING:
+    from miqanet_core.listener.settings import Settings
 
 _PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
 _EXTRA = "the review window needs Qt; install it with: pip install 'miqanet_core[review]'"
@@ -23,13 +27,21 @@ _ELSEWHERE = "start it on a desktop or over ssh -X, or write a report instead: m
 def run(
     paths: Sequence[Path],
     *,
-    model: str = "default",
-    device: str = "auto",
-    precision: str = "auto",
+    config: Path | None = None,
+    model: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
     policy_file: Path | None = None,
     baseline_file: Path | None = None,
 ) -> None:
-    """The command, its options explained in ``commands.py``; leaves with typer.Exit when the window cannot be shown."""
+    """The command, its options explained in ``commands.py``; leaves with typer.Exit when the window cannot be shown.
+
+    With ``config``, what is not given is as the listener scores.
+    """
+    if config is not None:
+        scoring = _settings_of(config).scoring
+        model, device, precision = model or scoring.model, device or scoring.device, precision or scoring.precision
+        policy_file, baseline_file = policy_file or scoring.policy, baseline_file or scoring.baseline
     policy = load_policy(policy_file)
     load_baseline(baseline_file)  # a bad file is told now, not when the first series is scored
     for path in paths:
@@ -41,7 +53,8 @@ def run(
         raise typer.Exit(FAILED)
     from miqanet_core.desktop import app
 
-    status = app.run(paths, worker_command(model, device, precision, policy_file, baseline_file), policy)
+    command = worker_command(model or "default", device or "auto", precision or "auto", policy_file, baseline_file, config)
+    status = app.run(paths, command, policy, catalogue=config is not None)
     if status:
         raise typer.Exit(status)
 
@@ -52,13 +65,23 @@ def worker_command(
     precision: str = "auto",
     policy_file: Path | None = None,
     baseline_file: Path | None = None,
+    config: Path | None = None,
 ) -> list[str]:
-    """What starts a process that reads or scores with these options."""
+    """What starts a process that reads or scores with these options; with ``config`` also from that listener's catalogue."""
     command = [sys.executable, "-m", "miqanet_core.cli.review_worker"]
     command += ["--model", model, "--device", device, "--precision", precision]
-    for name, file in (("--policy", policy_file), ("--baseline", baseline_file)):
+    for name, file in (("--policy", policy_file), ("--baseline", baseline_file), ("--config", config)):
         command += [name, str(file.resolve())] if file is not None else []
     return command
+
+
+def _settings_of(config: Path) -> Settings:
+    """Those of a listener whose catalogue can be read: what is wrong with it is told before there is a window."""
+    try:
+        from miqanet_core.cli.review_catalogue import settings_of
+    except ImportError as error:
+        raise UsageError(f"--config needs {error.name}; pip install 'miqanet_core[listener]'") from error
+    return settings_of(config)
 
 
 def why_no_window() -> str | None:

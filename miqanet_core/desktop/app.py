@@ -20,13 +20,15 @@ def dress(application: QApplication) -> None:
     application.setStyleSheet(STYLE_SHEET)
 
 
-def run(paths: Sequence[Path], command: Sequence[str], policy: Policy) -> int:
+def run(paths: Sequence[Path], command: Sequence[str], policy: Policy, *, catalogue: bool) -> int:
     """Show the window until it is closed. ``paths`` are opened at once; the others as for :class:`ReviewWindow`."""
     application = QApplication(["miqanet review"])
     application.setApplicationName("MIQA review")
     dress(application)
-    window = ReviewWindow(command, policy, QSettings("MIQA", "review"))
+    window = ReviewWindow(command, policy, QSettings("MIQA", "review"), catalogue=catalogue)
     window.show()
     if paths:
         window.open(paths)
+    elif catalogue:
+        window.show_catalogue()
     return int(application.exec())

@@ -32,7 +32,7 @@ class ResultPanel(QWidget):
         self.title, self.headline, self.interval = _label("title"), _label("headline"), _label("quiet")
         self.verdict, self.meaning = _label("verdict"), _label("meaning")
         self.reasons, self.doubts, self.slice_line = _label("reasons"), _label("doubts"), _label("slice")
-        self.notes = _label("quiet")
+        self.notes, self.origin = _label("quiet"), _label("quiet")
         self.score_button = QPushButton("Score this series")
         self.score_button.setObjectName("score")
         self.table = SliceTable()
@@ -45,7 +45,8 @@ class ResultPanel(QWidget):
         layout.setSpacing(7)
         layout.addWidget(self.title)
         layout.addLayout(top)
-        for widget in (self.interval, self.meaning, self.score_button, self.reasons, self.doubts, self.notes, self.slice_line):
+        for widget in (self.interval, self.meaning, self.score_button, self.reasons, self.doubts, self.notes, self.origin,
+                       self.slice_line):  # fmt: skip
             layout.addWidget(widget)
         layout.addWidget(self.table, 1)
         self.setMinimumWidth(330)
@@ -62,6 +63,7 @@ class ResultPanel(QWidget):
         _put(self.reasons, _bullets((*quality.reasons, *quality.artifact_sentences())) if quality else "")
         _put(self.doubts, _bullets(doubts(quality, self._policy)) if quality else "")
         _put(self.notes, _bullets(f"Reader: {note}" for note in one.series.notes) if one else "")
+        _put(self.origin, escape(one.origin) if one else "")
         if quality:
             ink, ground = VERDICT_COLOURS[quality.verdict]
             self.verdict.setStyleSheet(f"color: {ink}; background: {ground};")

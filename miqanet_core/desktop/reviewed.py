@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from miqanet_core.desktop.workspace import MAP
 from miqanet_core.policy import Policy, format_score
 from miqanet_core.presenter import provisional_slice, verdict_text
 from miqanet_core.quality import SeriesQuality, SliceQuality
@@ -29,11 +30,13 @@ class State(Enum):
 class ReviewedSeries:
     """``number`` is its place in the list. ``result_file``: the JSON beside which report, CSV and overlay lie.
 
-    ``map``: the quality map, (slices, rows, columns), 0..100, NaN where not scored; None before it is scored.
+    ``map``: the quality map, (slices, rows, columns), 0..100, NaN where not scored; None before it is scored. ``origin``: in
+    words where a result comes from that was not made here, or why there is none; "" for a series of a file.
     """
 
     number: int
     series: MRSeries
+    origin: str = ""
     state: State = State.OPENED
     fault: str = ""
     quality: SeriesQuality | None = None
@@ -69,9 +72,12 @@ class ReviewedSeries:
         """A slice's score has come."""
         self._coming.append(provisional_slice(index, score, policy))
 
-    def finish(self, result_file: Path, quality: SeriesQuality, quality_map: np.ndarray | None) -> None:
-        """The result has come."""
-        self.state, self.quality, self.map, self.result_file = State.SCORED, quality, quality_map, result_file
+    def finish(self, result_file: Path) -> None:
+        """The result has come. OSError or ValueError when its files cannot be read."""
+        self.quality = SeriesQuality.from_json(result_file.read_text(encoding="utf-8"))
+        map_file = result_file.parent / MAP
+        self.map = np.load(map_file, mmap_mode="r") if map_file.is_file() else None
+        self.state, self.result_file = State.SCORED, result_file
 
     def give_up(self, fault: str = "") -> None:
         """Scoring ended without a result; an earlier one stands again."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from miqanet_core.desktop.private_folder import PrivateFolder
 from miqanet_core.desktop.reviewed import ReviewedSeries, State
 from miqanet_core.desktop.worker import Worker
-from miqanet_core.desktop.workspace import MAP, load_series
+from miqanet_core.desktop.workspace import load_series
 from miqanet_core.policy import Policy
-from miqanet_core.quality import SeriesQuality
 
 
 class Session(QObject):
@@ -24,6 +21,7 @@ class Session(QObject):
     ``command``: what starts a worker process, its options included (see ``miqanet_core/cli/review_worker.py``). ``policy``: the
     thresholds that it judges by. ``opened(number)``: a series has come. ``changed(number)``: one is scored further or done.
     ``reading(done, total)``: files, both 0 when all are read. ``busy(bool)``: scoring has begun or ended. ``failed(message)``.
+    ``first_fetched``: the number of the first series of those that were fetched last, -1 before.
     """
 
     opened = Signal(int)
@@ -36,9 +34,13 @@ class Session(QObject):
         super().__init__(parent)
         self.policy = policy
         self.all: list[ReviewedSeries] = []
+        self.first_fetched = -1
         self._command = list(command)
-        self._folder = Path(tempfile.mkdtemp(prefix="miqa-review-"))  # for the user's eyes only, as mkdtemp makes it
+        self._private = PrivateFolder()
+        self._folder = self._private.path
         self._to_read: list[Path] = []
+        self._to_fetch: list[int] = []
+        self._to_score: list[int] = []  # fetched without a result
         self._runs = 0
         self._current: int | None = None
         self._error_was_last = False  # what a scoring process that fails has said before it left
@@ -58,16 +60,19 @@ class Session(QObject):
         self._to_read += paths
         self._read_on()
 
+    def fetch(self, ids: Sequence[int]) -> None:
+        """Open series of the listener's catalogue; what has no result there that holds is scored then."""
+        self._to_fetch += ids
+        self._read_on()
+
     def score(self, numbers: Sequence[int]) -> None:
         """Score series, one after another; not while others are being scored."""
         if self.scoring or not numbers:
             return
-        self._runs += 1
         for number in numbers:
             self.all[number].wait()
             self.changed.emit(number)
-        results = self._folder / f"results-{self._runs}"  # a new one each time: the maps of an earlier run are in use
-        self._scorer.start([*self._command, "score", str(self._folder), str(results), *map(str, numbers)])
+        self._scorer.start([*self._command, "score", str(self._folder), self._new_results(), *map(str, numbers)])
         self.busy.emit(True)
 
     def cancel(self) -> None:
@@ -77,24 +82,41 @@ class Session(QObject):
     def close(self) -> None:
         """End the processes and remove what they left."""
         self._to_read.clear()
+        self._to_fetch.clear()
         for worker in (self._reader, self._scorer):
             worker.blockSignals(True)
             worker.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._private.remove()
+
+    def _new_results(self) -> str:
+        """A folder for results, another one each time: the maps of an earlier run are in use."""
+        self._runs += 1
+        return str(self._folder / f"results-{self._runs}")
 
     def _read_on(self) -> None:
-        if self._to_read and not self._reader.running:
-            paths = [str(path) for path in self._to_read]
+        if self._reader.running or not (self._to_read or self._to_fetch):
+            return
+        folder, first = str(self._folder), str(len(self.all))
+        if self._to_read:
+            self._reader.start([*self._command, "read", folder, first, *map(str, self._to_read)])
             self._to_read.clear()
-            self._reader.start([*self._command, "read", str(self._folder), str(len(self.all)), *paths])
-            self.reading.emit(0, 1)
+        else:
+            self.first_fetched = len(self.all)
+            self._reader.start([*self._command, "fetch", folder, self._new_results(), first, *map(str, self._to_fetch)])
+            self._to_fetch.clear()
+        self.reading.emit(0, 1)
 
     def _take_reading(self, event: dict[str, Any]) -> None:
         if event["event"] == "reading":
             self.reading.emit(event["done"], event["total"])
         elif event["event"] == "series":
-            self.all.append(ReviewedSeries(event["series"], load_series(self._folder, event["series"])))
-            self.opened.emit(event["series"])
+            one = ReviewedSeries(event["series"], load_series(self._folder, event["series"]), event.get("origin", ""))
+            self.all.append(one)
+            if event.get("result"):
+                one.finish(Path(event["result"]))
+            elif one.origin:
+                self._to_score.append(one.number)
+            self.opened.emit(one.number)
         elif event["event"] == "error":
             self.failed.emit(event["message"])
         self._error_was_last = event["event"] == "error"
@@ -104,6 +126,9 @@ class Session(QObject):
             self.failed.emit(reason)
         self.reading.emit(0, 0)
         self._read_on()
+        if not self._reader.running:
+            self.score(self._to_score)
+            self._to_score = []
 
     def _take_scoring(self, event: dict[str, Any]) -> None:
         self._error_was_last = event["event"] == "error"
@@ -117,10 +142,8 @@ class Session(QObject):
         elif event["event"] == "slice":
             one.add(event["index"], event["score"], self.policy)
         elif event["event"] == "done":
-            path = Path(event["result"])
-            quality = SeriesQuality.from_json(path.read_text(encoding="utf-8"))
-            has_map = (path.parent / MAP).is_file()
-            one.finish(path, quality, np.load(path.parent / MAP, mmap_mode="r") if has_map else None)
+            one.finish(Path(event["result"]))
+            one.origin = ""
             self._current = None
         self.changed.emit(number)
 

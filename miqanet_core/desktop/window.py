@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from miqanet_core.desktop.catalogue import CatalogueDialog
 from miqanet_core.desktop.colour_bar import ColourBar
 from miqanet_core.desktop.curve_view import CurveView
 from miqanet_core.desktop.export import export_result
@@ -42,9 +43,12 @@ _REFRESH_MS = 60  # slices that come faster than this are shown together
 
 
 class ReviewWindow(QMainWindow):
-    """``command`` and ``policy`` as for :class:`Session`; ``settings`` keeps the window's geometry."""
+    """``command`` and ``policy`` as for :class:`Session`; ``settings`` keeps the window's geometry.
 
-    def __init__(self, command: Sequence[str], policy: Policy, settings: QSettings) -> None:
+    ``catalogue``: the command knows a listener's catalogue, which can be looked through.
+    """
+
+    def __init__(self, command: Sequence[str], policy: Policy, settings: QSettings, *, catalogue: bool = False) -> None:
         super().__init__()
         self.setWindowTitle("MIQA review")
         self.setAcceptDrops(True)
@@ -53,6 +57,7 @@ class ReviewWindow(QMainWindow):
         self._jumped: int | None = None
         self._changed: set[int] = set()
         self.session = Session(command, policy, self)
+        self.catalogue = CatalogueDialog(command, self) if catalogue else None
         self.list, self.view, self.curve, self.panel = SeriesList(), SliceView(), CurveView(), ResultPanel(policy)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.show_map = QCheckBox("Quality map")
@@ -126,6 +131,9 @@ class ReviewWindow(QMainWindow):
             [self.previous_action, self.next_action],
             [self.export_action, self.copy_action],
         ]
+        if self.catalogue is not None:
+            tip = "Look through what the listener has received"
+            groups[0].append(self._action("Catalogue\N{HORIZONTAL ELLIPSIS}", tip, "Ctrl+L", self.show_catalogue))
         for number, group in enumerate(groups):
             if number:
                 gap = QWidget()
@@ -168,6 +176,8 @@ class ReviewWindow(QMainWindow):
         self.session.busy.connect(lambda busy: self._show_changes())
         self.session.failed.connect(self._complain)
         self._refresh.timeout.connect(self._show_changes)
+        if self.catalogue is not None:
+            self.catalogue.chosen.connect(self.open_from_catalogue)
 
     # What a person does
 
@@ -175,6 +185,18 @@ class ReviewWindow(QMainWindow):
         """Add the series of files and folders to the list."""
         self.statusBar().showMessage("Reading\N{HORIZONTAL ELLIPSIS}")
         self.session.open(paths)
+
+    def show_catalogue(self) -> None:
+        """The list of what the listener has received, as it is now."""
+        if self.catalogue is not None:
+            self.catalogue.show()
+            self.catalogue.raise_()
+            self.catalogue.ask(1)
+
+    def open_from_catalogue(self, ids: Sequence[int]) -> None:
+        """Add series of the catalogue to the list, and look at the first of them."""
+        self.statusBar().showMessage("Reading\N{HORIZONTAL ELLIPSIS}")
+        self.session.fetch(ids)
 
     @property
     def current(self) -> ReviewedSeries | None:
@@ -302,8 +324,8 @@ class ReviewWindow(QMainWindow):
 
     def _add(self, number: int) -> None:
         self.list.add(self.session.all[number])
-        if self.list.currentRow() < 0:
-            self.list.setCurrentRow(0)
+        if self.list.currentRow() < 0 or number == self.session.first_fetched:
+            self.list.setCurrentRow(number)
             self.view.setFocus()
         self._enable()
 
@@ -392,6 +414,9 @@ class ReviewWindow(QMainWindow):
         self._settings.setValue("geometry", self.saveGeometry())
         self._settings.setValue("splitter", self.splitter.saveState())
         self.session.close()
+        if self.catalogue is not None:
+            self.catalogue.stop()
+            self.catalogue.close()
         event.accept()
 
     def _restore(self) -> None:

@@ -1,7 +1,7 @@
 """Where the window and its worker processes meet: a folder with every opened series as a file that can be mapped into memory.
 
 Reading and scoring happen in processes of their own; what they find is too large for a pipe. The folder is private to the user,
-for the identity of the patient is in it, and goes when the window closes.
+for the identity of the patient is in it, and goes when the window closes (see ``private_folder``).
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from miqanet_core.policy import Policy, format_score
 from miqanet_core.quality import Interval, SeriesQuality, Verdict
 
@@ -69,3 +71,14 @@ def doubts(quality: SeriesQuality, policy: Policy) -> tuple[str, ...]:
 def progress_text(done: int, total: int) -> str:
     """What stands in place of the verdict while slices come in: their scores may yet be withdrawn."""
     return f"Scored {done} of {total} slices. Provisional: whether the series is like MR is judged at the end."
+
+
+def person_name(name: str) -> str:
+    """DICOM's ``Family^Given^...`` as people write it; the first of its alphabets."""
+    family, *others = [part.strip() for part in name.partition("=")[0].split("^")]
+    return ", ".join(filter(None, (family, " ".join(filter(None, others)))))
+
+
+def moment_text(at: datetime) -> str:
+    """``2026-11-25 01:13``, by this machine's clock."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -11,10 +11,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from miqanet_core.listener.catalogue import Catalogue, Incident, OutboxEntry, ReceivedObject, Result, Series, now
+from miqanet_core.listener.catalogue.order import newest_result
 from miqanet_core.listener.settings import Settings
 from miqanet_core.version import version
 from miqanet_core.web.health import Health, health
-from miqanet_core.web.worklist import newest_result
 
 
 def metrics_text(catalogue: Catalogue, settings: Settings) -> bytes:

@@ -14,13 +14,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from miqanet_core.listener.catalogue import now
+from miqanet_core.listener.catalogue.order import Sort
 from miqanet_core.policy import format_score
+from miqanet_core.presenter import moment_text, person_name
 from miqanet_core.quality import Verdict, in_words
 from miqanet_core.report.figures import colour_stops
 from miqanet_core.report.html import ICON, LABEL, MEANING
 from miqanet_core.version import version
 from miqanet_core.web import access, cookies
-from miqanet_core.web.worklist import Show, Sort
+from miqanet_core.web.worklist import Show
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -53,11 +55,11 @@ def _environment() -> Environment:
         score=format_score,
         words=in_words,
         ago=_ago,
-        moment=_moment,
+        moment=moment_text,
         verdict=Verdict,
         show=Show,
         sort_by=Sort,
-        person=_person,
+        person=person_name,
         with_code=_with_code,
         gib=_gib,
     )
@@ -77,11 +79,6 @@ def _build() -> str:
     return digest.hexdigest()[:12]
 
 
-def _moment(at: datetime) -> str:
-    """``2026-11-25 01:13``, by the server's clock."""
-    return at.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
 def _ago(at: datetime) -> str:
     """``3 min ago``."""
     seconds = (now() - at).total_seconds()
@@ -91,12 +88,6 @@ def _ago(at: datetime) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"
     return ""
-
-
-def _person(name: str) -> str:
-    """DICOM's ``Family^Given^...`` as people write it; the first of its alphabets."""
-    family, *others = [part.strip() for part in name.partition("=")[0].split("^")]
-    return ", ".join(filter(None, (family, " ".join(filter(None, others)))))
 
 
 def _with_code(text: str) -> Markup:

@@ -13,10 +13,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from miqanet_core.listener.catalogue import Result, Series, SeriesState, SliceScore, now
+from miqanet_core.listener.catalogue.order import newest_result
 from miqanet_core.policy import name_slices
 from miqanet_core.quality import Verdict
 from miqanet_core.web.advice import cause_and_advice, headline
-from miqanet_core.web.worklist import newest_result, objects_of
+from miqanet_core.web.worklist import objects_of
 
 _SHOWN_FOR = timedelta(hours=24)
 

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from miqanet_core.listener.catalogue import Result, Series, now
+from miqanet_core.listener.catalogue.order import newest_result
 from miqanet_core.web.control_chart import ControlChart, control_chart
-from miqanet_core.web.worklist import newest_result
 
 DAYS = 180
 

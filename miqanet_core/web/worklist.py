@@ -8,21 +8,14 @@ from datetime import date, datetime, time, timedelta
 from enum import Enum
 from urllib.parse import urlencode
 
-from sqlalchemy import Select, and_, case, func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from miqanet_core.listener.catalogue import ReceivedObject, Result, Series, SeriesState, SliceScore, StackResult
-from miqanet_core.listener.catalogue.model import WORST_FIRST
+from miqanet_core.listener.catalogue.order import Sort, in_order, newest_result
 from miqanet_core.quality import Verdict
 
 PAGE = 50
-
-
-class Sort(str, Enum):
-    """Which series come first."""
-
-    NEWEST = "newest"
-    WORST = "worst"
 
 
 class Show(str, Enum):
@@ -95,12 +88,7 @@ def find(session: Session, wanted: Wanted) -> Found:
     """One page of the worklist."""
     query = _filtered(select(Series, Result).outerjoin(Result, newest_result()), wanted)
     total = session.scalar(_filtered(select(func.count(Series.id)).outerjoin(Result, newest_result()), wanted)) or 0
-    if wanted.sort is Sort.WORST:
-        rank = case({verdict.value: n for n, verdict in enumerate(WORST_FIRST)}, value=Result.verdict, else_=len(WORST_FIRST))
-        query = query.order_by(rank, Result.score, Series.last_object_at.desc(), Series.id.desc())
-    else:
-        query = query.order_by(Series.last_object_at.desc(), Series.id.desc())
-    found = session.execute(query.offset((wanted.page - 1) * PAGE).limit(PAGE)).all()
+    found = session.execute(in_order(query, wanted.sort).offset((wanted.page - 1) * PAGE).limit(PAGE)).all()
     return Found(
         with_details(session, [Row(series, result) for series, result in found]),
         total,
@@ -108,11 +96,6 @@ def find(session: Session, wanted: Wanted) -> Found:
         _distinct(session, Series.protocol),
         _distinct(session, Series.scanner),
     )
-
-
-def newest_result():
-    """The condition that joins a series with its newest result."""
-    return and_(Result.series_id == Series.id, Result.version == Series.version)
 
 
 def _filtered(query: Select, wanted: Wanted) -> Select:

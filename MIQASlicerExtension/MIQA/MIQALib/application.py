@@ -1,4 +1,7 @@
-"""What the panel wants of Slicer's application: settings, dialogs, clipboard, layout."""
+"""What the panel wants of Slicer's application: settings, dialogs, clipboard, layout.
+
+Dialogs, DICOM database, clipboard and plot view are there in Slicer only: no test of the repository runs them.
+"""
 
 import slicer
 from MIQALib.interpreter import choose_interpreter

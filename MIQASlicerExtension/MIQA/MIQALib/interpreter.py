@@ -4,6 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 
 @dataclass(frozen=True)
 class Interpreter:
@@ -22,10 +24,12 @@ def choose_interpreter(external: str) -> Interpreter:
 
     if external:
         if not Path(external).is_file():
-            raise FileNotFoundError(f"{external} is not there; choose the python of an environment that can run miqanet")
+            raise FileNotFoundError(
+                _("{path} is not there; choose the python of an environment that can run miqanet").format(path=external)
+            )
         # Slicer's own PYTHONHOME and library paths would break any other Python.
         return Interpreter(external, slicer.util.startupEnvironment())
     program = shutil.which("PythonSlicer")
     if program is None:
-        raise FileNotFoundError("PythonSlicer, Slicer's own Python, is missing; install Slicer again")
+        raise FileNotFoundError(_("PythonSlicer, Slicer's own Python, is missing; install Slicer again"))
     return Interpreter(program)

@@ -46,8 +46,8 @@ def set_map(node, voxels, volume) -> None:
 
 def update_map(node, voxels, volume, color_node) -> None:
     """As :func:`set_map`, with the volume's parent transform and, in the scene, a display in the colours of ``color_node``."""
-    set_map(node, voxels, volume)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    # Before the voxels: a display that still chooses its own window would look through all of them for it.
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetAndObserveColorNodeID(color_node.GetID())
@@ -60,6 +60,7 @@ def update_map(node, voxels, volume, color_node) -> None:
     display.SetLowerThreshold(_LOWEST_SHOWN)
     display.SetUpperThreshold(100)
     display.SetApplyThreshold(True)
+    set_map(node, voxels, volume)
 
 
 def quality_colors(scene):

@@ -1,6 +1,7 @@
 """The score of the slice in view, written into the view's lower right corner; it follows scrolling."""
 
 import vtk
+from slicer.i18n import tr as _
 
 from MIQALib.result_nodes import ResultNodes
 from MIQALib.slice_views import shown_slice
@@ -14,13 +15,14 @@ def label_text(slice_node, volume) -> str:
     if quality is None:
         return ""
     if quality.score is None:
-        return f"MIQA: {headline(quality)}"
+        return _("MIQA: {verdict}").format(verdict=headline(quality))
     index = shown_slice(slice_node, volume)
     if index is None or index >= len(quality.slices):
-        return f"MIQA, series: {headline(quality)} {verdict_text(quality.verdict)}"
+        return _("MIQA, series: {score} {verdict}").format(score=headline(quality), verdict=verdict_text(quality.verdict))
     (row,) = slice_rows(quality.slices[index : index + 1])
-    words = row.score_text if row.score is not None else "not scored"
-    return f"MIQA, slice {row.number}: {words}" + (" FLAGGED" if row.flagged else "")
+    words = row.score_text if row.score is not None else _("not scored")
+    text = _("MIQA, slice {number}: {score} FLAGGED") if row.flagged else _("MIQA, slice {number}: {score}")
+    return text.format(number=row.number, score=words)
 
 
 class SliceLabel:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import pydicom
 import pytest
 from dicom_maker import slices
 from PIL import Image
 
-from cli_stand_ins import StandInScorer
-from miqanet_core.cli import app, backend
+import cli_stand_ins
+from miqanet_core.cli import backend
 
 pytest.importorskip("highdicom")
 
@@ -20,20 +20,14 @@ pytest.importorskip("highdicom")
 def miqanet(monkeypatch, capfd, tmp_path):
     """The command with the real reader; a slice's score is a twentieth of its highest pixel."""
 
-    class Scorer(StandInScorer):
+    class Scorer(cli_stand_ins.StandInScorer):
         def score(self, series, progress=None):
             return super().score(replace(series, voxels=series.voxels / 20), progress)
 
     monkeypatch.setattr(backend, "make_scorer", Scorer)
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            app([str(a) for a in arguments], prog_name="miqanet")
-        captured = capfd.readouterr()
-        return int(caught.value.code or 0), captured.out, captured.err
-
-    return run
+    return partial(cli_stand_ins.run, capfd)
 
 
 def test_objects_of_a_flagged_series_are_written_and_never_scored_again(miqanet, tmp_path):

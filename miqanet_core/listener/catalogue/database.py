@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from miqanet_core.listener.catalogue.model import Base
+from miqanet_core.listener.catalogue.model import Base, StackResult
 
 _SQLITE_WAIT_SECONDS = 60
 _CONNECT_SECONDS = 10
@@ -21,11 +24,14 @@ class CatalogueError(Exception):
 
 
 class Catalogue:
-    """The catalogue at a database URL: ``sqlite:///FILE`` or ``postgresql+psycopg://USER@HOST/NAME``. Threads may share it."""
+    """The catalogue at a database URL: ``sqlite:///FILE`` or ``postgresql+psycopg://USER@HOST/NAME``. Threads may share it.
 
-    def __init__(self, url: str) -> None:
+    ``read_only``: the database itself refuses every change, and a file that is missing is not made.
+    """
+
+    def __init__(self, url: str, read_only: bool = False) -> None:
         try:
-            self.engine = _engine(url)
+            self.engine = _engine(url, read_only)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             problem = f"the setting storage.database is no database URL that can be used ({error})"
             raise CatalogueError(f"{problem}; leave it empty, or write postgresql+psycopg://USER@HOST/NAME") from error
@@ -38,16 +44,20 @@ class Catalogue:
 
     def create(self) -> Catalogue:
         """Make the tables that are missing. Several processes may do so at once."""
-        try:
-            with self.engine.begin() as connection:
-                if not self.sqlite:
-                    # CREATE TABLE IF NOT EXISTS is not safe against itself in PostgreSQL.
-                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4711072301)")
-                Base.metadata.create_all(connection)
-        except DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0]
-            raise CatalogueError(f"the catalogue cannot be opened ({reason}); check storage.database and its rights") from error
+        with _opening(), self.engine.begin() as connection:
+            if not self.sqlite:
+                # CREATE TABLE IF NOT EXISTS is not safe against itself in PostgreSQL.
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4711072301)")
+            Base.metadata.create_all(connection)
         return self
+
+    @classmethod
+    def to_read(cls, url: str) -> Catalogue:
+        """The catalogue that a listener has made, to look into it only. CatalogueError when there is none."""
+        catalogue = cls(url, read_only=True)
+        with _opening(), catalogue.read() as session:
+            session.execute(select(StackResult.id).limit(1))
+        return catalogue
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -72,16 +82,33 @@ class Catalogue:
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
+@contextmanager
+def _opening() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise CatalogueError(f"the catalogue cannot be opened ({reason}); check storage.database and its rights") from error
+
+
+def _engine(url: str, read_only: bool) -> Engine:
     if not url.startswith("sqlite"):
-        arguments = {"connect_timeout": _CONNECT_SECONDS} if url.startswith("postgresql") else {}
+        arguments: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS} if url.startswith("postgresql") else {}
+        if read_only:
+            arguments["options"] = "-c default_transaction_read_only=on"
         return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=20, connect_args=arguments)
-    engine = create_engine(url, connect_args={"timeout": _SQLITE_WAIT_SECONDS, "check_same_thread": False})
+    if read_only:
+        address = f"file:{quote(make_url(url).database or '')}?mode=ro"
+        engine = create_engine(url, creator=lambda: sqlite3.connect(address, _SQLITE_WAIT_SECONDS, uri=True))
+    else:
+        engine = create_engine(url, connect_args={"timeout": _SQLITE_WAIT_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def configure(connection: object, _: object) -> None:
         # Python's own BEGIN comes too late to take the write lock, so SQLAlchemy's event sends it.
         connection.isolation_level = None  # type: ignore[attr-defined]
+        if read_only:
+            return
         cursor = connection.cursor()  # type: ignore[attr-defined]
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")

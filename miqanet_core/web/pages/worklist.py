@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
+from miqanet_core.listener.catalogue.order import Sort
 from miqanet_core.quality import Verdict
 from miqanet_core.web.access import form_is_ours
 from miqanet_core.web.dashboard import TheDashboard
 from miqanet_core.web.render import live_part, page
-from miqanet_core.web.worklist import Show, Sort, Wanted, find
+from miqanet_core.web.worklist import Show, Wanted, find
 
 router = APIRouter(include_in_schema=False)
 
