@@ -174,21 +174,26 @@ class Destination(_Section):
 
 
 class Webhook(_Section):
-    """A JSON document is posted to ``url`` for each result that is ``on``: no patient identity in it."""
+    """A JSON document is posted to ``url`` for each result that is ``on``: no patient identity in it.
+
+    ``ca``: PEM with the authorities that may vouch for the server, the system's when None.
+    """
 
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,40}$")]
     url: Annotated[str, Field(pattern=r"^https?://")]
     on: Literal["flagged", "all"] = "flagged"
     secret_file: Path | None = None
+    ca: Path | None = None
 
 
 class Email(_Section):
-    """A short mail for each result that is ``on``: no patient identity in it."""
+    """A short mail for each result that is ``on``: no patient identity in it. ``ca`` as for a webhook."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,40}$")] = "email"
     server: str
     port: Port = 587
     starttls: bool = True
+    ca: Path | None = None
     sender: str
     recipients: Annotated[list[str], Field(min_length=1)]
     user: str = ""
