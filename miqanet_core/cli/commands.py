@@ -238,6 +238,13 @@ def web(
         typer.Option("--add-user", metavar="NAME", help="Let somebody log in, or give them a new password, and end. Asks for "
                      "the password, or reads it from stdin."),
     ] = None,
+    disable_user: Annotated[
+        str | None, typer.Option("--disable-user", metavar="NAME", help="Shut somebody out and end their log-ins, and end.")
+    ] = None,
+    enable_user: Annotated[
+        str | None, typer.Option("--enable-user", metavar="NAME", help="Let them in again with their old password, and end.")
+    ] = None,
+    users: Annotated[bool, typer.Option("--users", help="List who may log in and who is disabled, and end.")] = False,
 ) -> None:  # fmt: skip
     """Serve the dashboard: worklist, series, trends, scanner room, queue. miqanet listen starts it, too.
 
@@ -247,7 +254,7 @@ def web(
     """
     from miqanet_core.cli import listen as listening
 
-    listening.web(config, add_user)
+    listening.web(config, add_user, disable_user, enable_user, users)
 
 
 @guarded

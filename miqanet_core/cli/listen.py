@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from miqanet_core.cli.guard import UsageError
@@ -69,9 +70,14 @@ def worker(config: Path) -> None:
         raise UsageError(str(error)) from error
 
 
-def web(config: Path, add_user: str | None) -> None:
-    """Serve the dashboard until stopped, or let somebody in."""
+def web(config: Path, add: str | None, disable: str | None, enable: str | None, show: bool) -> None:
+    """Serve the dashboard until stopped; or let the named person in, shut them out, or show who there is."""
     _needs_extra()
     from miqanet_core.cli import web as serving
 
-    serving.run(config, add_user)
+    named = {serving.add: add, serving.disable: disable, serving.enable: enable}
+    wanted = [partial(what, name=name) for what, name in named.items() if name is not None]
+    wanted += [serving.show] if show else []
+    if len(wanted) > 1:
+        raise UsageError("one of --add-user, --disable-user, --enable-user and --users at a time")
+    serving.run(config, wanted[0] if wanted else None)

@@ -44,7 +44,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that beats, or has stopped doing so."""
+    """A process that beats, has stopped in order (its heartbeat says so), or is silent: it has died or hangs."""
 
     heartbeat: Heartbeat
     alive: bool
@@ -73,6 +73,8 @@ class Health:
         elif self.disk.low:
             found.append("The disk is nearly full: new objects are refused.")
         alive = {p.heartbeat.kind for p in self.processes if p.alive}
+        if "receiver" not in alive:
+            found.append("No receiver is running: nothing is received.")
         if "worker" not in alive:
             found.append("No worker is running: nothing is scored or delivered.")
         dead = self.jobs.dead + self.deliveries.dead
@@ -122,4 +124,4 @@ def _line(session: Session, kind, due, *conditions) -> Line:
 def _processes(session: Session) -> list[Process]:
     moment = now()
     known = select(Heartbeat).where(Heartbeat.seen_at > moment - _FORGOTTEN).order_by(Heartbeat.kind, Heartbeat.name)
-    return [Process(beat, moment - beat.seen_at < ALIVE) for beat in session.scalars(known)]
+    return [Process(beat, not beat.stopped and moment - beat.seen_at < ALIVE) for beat in session.scalars(known)]
