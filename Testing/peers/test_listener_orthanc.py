@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import httpx
@@ -28,7 +29,9 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Orthanc is not installe
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    with running_orthanc(tmp_path_factory.mktemp("archive")) as server:
+    """It forwards by the script that is given to sites."""
+    script = resources.files("miqanet_core.listener").joinpath("deployment", "orthanc-forward.lua")
+    with running_orthanc(tmp_path_factory.mktemp("archive"), LuaScripts=[str(script)]) as server:
         yield server
 
 
@@ -73,9 +76,7 @@ def test_a_forwarded_series_comes_back_flagged_and_a_person_may_reject_it(
     for path in folder.iterdir():
         archive.rest("POST", "/instances", content=path.read_bytes())
     first = pydicom.dcmread(next(folder.iterdir()), stop_before_pixels=True)
-    series = archive.rest("POST", "/tools/lookup", content=first.SeriesInstanceUID)[0]["ID"]
-    wait_for(lambda: _forwarded(archive, series), what="Orthanc's forward")
-
+    # Nothing but the script sends it, once it is stable.
     entry = wait_for(lambda: _delivered(listener, "result"), seconds=2 * PATIENCE, what="the delivery")
     with listener.catalogue().read() as session:
         result = session.get_one(Result, entry.result_id)
