@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import resources
 from ipaddress import ip_network
 from pathlib import Path
@@ -245,10 +246,11 @@ class Settings(_Section):
         return self.storage.database or f"sqlite:///{self.storage.folder / 'catalogue.sqlite'}"
 
 
-def example(folder: Path = Path("/var/lib/miqanet")) -> str:
-    """The commented example, with ``folder`` as the place where things are kept."""
+def example(folder: Path = Path("/var/lib/miqanet"), senders: Sequence[str] = ()) -> str:
+    """The commented example, with ``folder`` as the place where things are kept, and ``senders`` as the AE titles let in."""
     text = resources.files("miqanet_core.listener").joinpath("example.toml").read_text(encoding="utf-8")
-    return text.replace('"/var/lib/miqanet"', _toml_text(str(folder)))
+    text = text.replace('"/var/lib/miqanet"', _toml_text(str(folder)))
+    return text.replace("\ncalling_ae_titles = []", f"\ncalling_ae_titles = [{', '.join(map(_toml_text, senders))}]")
 
 
 def _toml_text(text: str) -> str:
