@@ -17,7 +17,7 @@ from sqlalchemy import select  # noqa: E402
 
 import backlog  # noqa: E402
 from listening import PATIENCE, encoded, running, send_bytes, wait_for  # noqa: E402
-from miqanet_core.listener.catalogue import Base, Catalogue, Job, Result, Series, now, queue  # noqa: E402
+from miqanet_core.listener.catalogue import Base, Catalogue, Heartbeat, Job, Result, Series, now, queue  # noqa: E402
 from postgres_server import Postgres, running_postgres  # noqa: E402
 from readers.dicom_maker import mr_image, noise  # noqa: E402
 
@@ -113,6 +113,9 @@ def test_two_worker_processes_share_a_backlog_and_score_each_series_once(
         versions = {one.id: one.version for one in session.scalars(select(Series))}
         results = list(session.scalars(select(Result)))
         assert session.scalars(select(Job)).all() == []
+        beats = sorted((one.kind, one.stopped) for one in session.scalars(select(Heartbeat)))
+    # The workers were stopped, the listener was killed.
+    assert beats == [("receiver", False), ("worker", True), ("worker", True)]
     assert list(versions.values()) == [1] * series
     assert Counter(one.series_id for one in results) == Counter(versions.keys())
     assert len({one.scored_by for one in results}) == 2

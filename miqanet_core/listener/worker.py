@@ -119,6 +119,8 @@ def main(settings: Settings, parent: Connection | None = None) -> None:
     from miqanet_core.listener.receiver import set_up_logging
 
     set_up_logging()
+    if parent is not None:
+        share_cores(settings.scoring.workers)
     catalogue = Catalogue(settings.database_url).create()
     worker = Worker(settings, catalogue)
     # As a child it is stopped through the pipe: a terminal's Ctrl-C reaches all processes at once, and the parent has an order.
@@ -131,6 +133,13 @@ def main(settings: Settings, parent: Connection | None = None) -> None:
     if parent is not None:
         logging.shutdown()
         os._exit(0)  # all is kept; to take torch apart would only make the parent wait
+
+
+def share_cores(workers: int) -> None:
+    """Compute with this worker's part of the cores: threads of several processes on one core wait for one another."""
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
 
 
 def _stop_with(worker: Worker, parent: Connection) -> None:

@@ -13,6 +13,7 @@ from miqanet_core.listener.catalogue import Heartbeat, Incident, Job, ObjectStat
 from miqanet_core.listener.settings import Settings
 
 ALIVE = timedelta(minutes=1)
+_NEWS = timedelta(hours=1)
 _FORGOTTEN = timedelta(days=1)
 _SHOWN = 50
 GIB = 1 << 30
@@ -49,6 +50,11 @@ class Process:
     heartbeat: Heartbeat
     alive: bool
 
+    @property
+    def just_died(self) -> bool:
+        """Whether it fell silent within the last hour; what took its place may run already."""
+        return not self.alive and not self.heartbeat.stopped and now() - self.heartbeat.seen_at < _NEWS
+
 
 @dataclass(frozen=True)
 class Health:
@@ -77,6 +83,9 @@ class Health:
             found.append("No receiver is running: nothing is received.")
         if "worker" not in alive:
             found.append("No worker is running: nothing is scored or delivered.")
+        died = sum(p.just_died for p in self.processes)
+        if died:
+            found.append(f"{died} {'process has' if died == 1 else 'processes have'} fallen silent: see below.")
         dead = self.jobs.dead + self.deliveries.dead
         if dead:
             found.append(f"{dead} {'task was' if dead == 1 else 'tasks were'} given up: see below.")

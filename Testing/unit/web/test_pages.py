@@ -301,6 +301,7 @@ def test_health_tells_a_process_that_died_from_one_that_was_stopped(client: Test
     state = client.get("/api/health").json()
     assert "No worker is running: nothing is scored or delivered." in state["troubles"]
     assert "No receiver is running: nothing is received." in state["troubles"]
+    assert "1 process has fallen silent: see below." in state["troubles"]
     assert [(one["name"], one["alive"], one["stopped"]) for one in state["processes"]] == [
         (receiver, False, False),
         (worker, False, True),
