@@ -221,7 +221,10 @@ def test_a_pdu_that_claims_gigabytes_is_not_believed(listener: Listener) -> None
 
 
 def test_10_000_mutated_pdus(listener: Listener) -> None:
-    """Seeded; requests and, within associations, commands and data sets. Nothing half-written stays."""
+    """Seeded; requests and, within associations, commands and data sets. Nothing half-written stays.
+
+    Eight at most in an association: the receiver hangs up at the first that it cannot take, and looks at none after it.
+    """
     rng = random.Random(20)
     before, outside = [p.pid for p in listener.children("receiver")], outside_the_spool(listener)
     request = _request_bytes()
@@ -237,7 +240,7 @@ def test_10_000_mutated_pdus(listener: Listener) -> None:
                 client, _ = _raw_association(listener)
             except OSError:
                 continue
-            burst = [_mutated(rng, rng.choice(store)) for _ in range(60)]
+            burst = [_mutated(rng, rng.choice(store)) for _ in range(8)]
         with client:
             client.settimeout(20)
             with suppress(OSError):  # cut off in the middle, as it should be

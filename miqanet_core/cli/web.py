@@ -15,7 +15,7 @@ from miqanet_core.errors import InputError
 from miqanet_core.listener.catalogue import Catalogue, CatalogueError
 from miqanet_core.listener.receiver import set_up_logging
 from miqanet_core.listener.settings import load
-from miqanet_core.web import add_user, disable_user, enable_user, serve, users
+from miqanet_core.web import add_user, all_users, disable_user, enable_user, serve
 
 
 def run(config: Path, about_users: Callable[[Catalogue], None] | None) -> None:
@@ -58,7 +58,7 @@ def enable(catalogue: Catalogue, name: str) -> None:
 
 def show(catalogue: Catalogue) -> None:
     """Who there is, a line each."""
-    for user in users(catalogue):
+    for user in all_users(catalogue):
         typer.echo(f"{user.name}, disabled {user.disabled_at:%Y-%m-%d %H:%M} UTC" if user.disabled_at else user.name)
 
 

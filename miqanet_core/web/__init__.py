@@ -8,6 +8,6 @@ Needs the extra ``listener``.
 from miqanet_core.web.app import create_app
 from miqanet_core.web.passwords import add_user
 from miqanet_core.web.server import serve
-from miqanet_core.web.users import disable_user, enable_user, users
+from miqanet_core.web.users import all_users, disable_user, enable_user
 
-__all__ = ["add_user", "create_app", "disable_user", "enable_user", "serve", "users"]
+__all__ = ["add_user", "all_users", "create_app", "disable_user", "enable_user", "serve"]

@@ -8,7 +8,7 @@ from miqanet_core.listener.catalogue import Catalogue, User, now
 from miqanet_core.web.sessions import close_sessions_of
 
 
-def users(catalogue: Catalogue) -> list[User]:
+def all_users(catalogue: Catalogue) -> list[User]:
     """All of them, by name; ``disabled_at`` is set for those who may not log in."""
     with catalogue.read() as session:
         return list(session.scalars(select(User).order_by(User.name)))
