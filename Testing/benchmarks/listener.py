@@ -25,6 +25,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "peers"), str(Path(__file__).parents[1] / "unit")]
@@ -163,7 +164,7 @@ def _echo(port: int) -> Callable[[], bool]:
 def latency(folder: Path) -> None:
     """Three series, one after the other. The first one shows whether the worker was warm."""
     folder.mkdir()
-    seconds, said = [], ""
+    seconds, verdicts = [], []
     with running(folder, scoring={"workers": 1}, receiver={"processes": 1}) as one:
         wait_for(lambda: "at work" in one.log.read_text(), what="the worker")
         for number in range(ROUNDS):
@@ -180,18 +181,24 @@ def latency(folder: Path) -> None:
             result = wait_for(found, what="the verdict")
             seconds.append(time.perf_counter() - sent)
             assert result.objects == 24
-            said += f"{' ' if said else ''}{result.verdict}"
+            verdicts.append(result.verdict)
         quiet = one.settings.completion.quiet_seconds
+    times = ", ".join(f"{one:.1f}" for one in seconds)
     print(
-        f"from the last of 24 slices of {demo_series().voxels.shape[1:]} to the stored verdict, in turn: "
-        f"{', '.join(f'{one:.1f}' for one in seconds)} s ({said}); {quiet:g} s of each are the quiet time (aim: at most 3 s "
-        f"more); load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores"
+        f"from the last of 24 slices of {brain().shape[1:]} to the stored verdict, in turn: {times} s ({', '.join(verdicts)}); "
+        f"{quiet:g} s of each are the quiet time (aim: at most 3 s more); load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores"
     )
 
 
+@cache
+def brain() -> np.ndarray:
+    """The demo's real brain, float32 (24, rows, columns)."""
+    return demo_series().voxels
+
+
 def real_images(count: int, series_uid: str) -> Iterator[Dataset]:
-    """Slices from the middle of the demo's brain."""
-    voxels = demo_series().voxels
+    """Slices from its middle."""
+    voxels = brain()
     first = (len(voxels) - count) // 2
     scale = 1000 / voxels.max()
     for number, image in enumerate(voxels[first : first + count]):
