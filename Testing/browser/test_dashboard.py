@@ -19,7 +19,7 @@ from sqlalchemy import select  # noqa: E402
 
 import web_samples  # noqa: E402
 from miqanet_core.listener.catalogue import Catalogue, Series, now  # noqa: E402
-from miqanet_core.web import add_user  # noqa: E402
+from miqanet_core.web import add_user, disable_user  # noqa: E402
 from miqanet_core.web.server import make_server  # noqa: E402
 
 SLOW = 60_000  # milliseconds; the machine may be busy
@@ -140,6 +140,38 @@ def test_pages_change_by_themselves(page: Page, served: Served) -> None:
             arriving = session.scalars(select(Series).where(Series.id == served.ids["arriving"])).one()
             arriving.scanner, arriving.last_object_at = f"GE for {place[1:]}", now()
         expect(page.locator(place)).to_contain_text(f"GE for {place[1:]}", timeout=SLOW)
+
+
+def test_a_page_that_hears_nothing_any_more_says_so(page: Page, served: Served) -> None:
+    """Without a network, and when the server answers with nothing but faults; and not any longer than that."""
+    log_in(page, served)
+    other = page.context.new_page()  # whose complaints about the network are expected
+    other.goto(f"{served.address}/scanner-room")
+    told = other.get_by_role("alert").filter(has_text="No connection to the server since")
+    expect(told).to_have_count(0)
+    page.context.set_offline(True)
+    expect(told).to_be_visible(timeout=SLOW)
+    page.context.set_offline(False)
+    expect(told).to_have_count(0, timeout=SLOW)
+    other.route("**/scanner-room-part*", lambda route: route.fulfill(status=500))
+    expect(told).to_be_visible(timeout=SLOW)
+    with other.expect_response("**/scanner-room-part*"):
+        pass
+    expect(told).to_be_visible()
+    other.unroute("**/scanner-room-part*")
+    expect(told).to_have_count(0, timeout=SLOW)
+
+
+def test_a_disabled_user_is_shown_out_of_an_open_page(page: Page, served: Served) -> None:
+    add_user(served.catalogue, "Otto", web_samples.PASSWORD)
+    other = page.context.new_page()  # the console calls a 401 an error
+    other.goto(f"{served.address}/login?next=/scanner-room")
+    other.get_by_label("Name").fill("Otto")
+    other.get_by_label("Password").fill(web_samples.PASSWORD)
+    other.get_by_role("button", name="Log in").click()
+    expect(other.get_by_role("heading", name="Scanner room")).to_be_visible(timeout=SLOW)
+    disable_user(served.catalogue, "Otto")
+    expect(other.get_by_role("heading", name="Log in")).to_be_visible(timeout=SLOW)
 
 
 @pytest.mark.parametrize("width", [1400, 820])

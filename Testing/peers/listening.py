@@ -75,13 +75,34 @@ class Listener:
 
     def start(self, echo: bool = True) -> Listener:
         """Start it, and wait until it answers an echo."""
-        program = [sys.executable, "-c", "from miqanet_core.cli import main; main()"]
-        with self.log.open("ab") as log:
-            command = [*program, "listen", "--config", str(self.file)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT)
+        self.process = self._miqanet("listen")
         if echo:
             wait_for(self.answers, what="an answer of the listener")
         return self
+
+    def _miqanet(self, command: str) -> subprocess.Popen[bytes]:
+        program = [sys.executable, "-c", "from miqanet_core.cli import main; main()"]
+        with self.log.open("ab") as log:
+            return subprocess.Popen([*program, command, "--config", str(self.file)], stdout=log, stderr=log, env=ENVIRONMENT)
+
+    @contextmanager
+    def workers(self, number: int) -> Iterator[None]:
+        """So many ``miqanet worker`` processes of their own, from when all are warm; they are stopped at the end."""
+
+        def at_work() -> int:
+            return self.log.read_text().count("is at work")
+
+        before = at_work()
+        started = [self._miqanet("worker") for _ in range(number)]
+        try:
+            wait_for(lambda: at_work() - before == number, what=f"{number} workers")
+            yield
+            for one in started:
+                one.terminate()
+            assert [one.wait(PATIENCE) for one in started] == [0] * number
+        finally:
+            for one in started:
+                one.kill()
 
     def answers(self) -> bool:
         assert self.process is not None

@@ -80,15 +80,15 @@ def test_kill_9_at_20_moments_of_a_send(tmp_path: Path) -> None:
     with running(tmp_path, receiver={"processes": 2}) as listener:
         sender = Sender(listener, objects)
         sender.start()
-        for number in range(KILLS):
-            goal = (number + 1) * OBJECTS // (KILLS + 2)
+        for number, goal in enumerate(sorted(rng.sample(range(OBJECTS - 20), KILLS))):
             wait_for(lambda goal=goal: len(sender.answered) >= goal, what=f"{goal} answers")
+            alive = wait_for(lambda: listener.children("receiver"), what="a receiver to kill")
             time.sleep(rng.uniform(0, 0.02))
             if number == KILLS // 2:
                 listener.kill()
                 listener.start(echo=False)
             else:
-                for one in listener.children("receiver")[: 1 + number % 2]:
+                for one in alive[: 1 + number % 2]:
                     one.kill()
         sender.join(PATIENCE)
         assert len(sender.answered) == OBJECTS

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import httpx
@@ -14,21 +16,22 @@ import pytest
 pytest.importorskip("pynetdicom")
 pytest.importorskip("highdicom")
 
-from pydicom.uid import generate_uid  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 
 from listening import MR, PATIENCE, Listener, free_port, wait_for  # noqa: E402
-from miqanet_core.artifacts import simulate  # noqa: E402
 from miqanet_core.listener.catalogue import Commitment, OutboxEntry, Result  # noqa: E402
 from miqanet_core.listener.catalogue.people import Review, review  # noqa: E402
 from orthanc_server import PROGRAM, Orthanc, running_orthanc  # noqa: E402
+from spoiled_series import spoiled  # noqa: E402
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Orthanc is not installed")
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    with running_orthanc(tmp_path_factory.mktemp("archive")) as server:
+    """It forwards by the script that is given to sites."""
+    script = resources.files("miqanet_core.listener").joinpath("deployment", "orthanc-forward.lua")
+    with running_orthanc(tmp_path_factory.mktemp("archive"), LuaScripts=[str(script)]) as server:
         yield server
 
 
@@ -51,21 +54,6 @@ def listener(archive: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> Iter
         one.kill()
 
 
-def spoiled(shared: Path, folder: Path) -> Path:
-    """A real series with heavy simulated motion, under UIDs of its own."""
-    folder.mkdir()
-    series_uid = generate_uid()
-    for number, path in enumerate(sorted((shared / "data" / "mri" / "thigh_T1_STS001").iterdir())):
-        one = pydicom.dcmread(path)
-        worse = simulate(one.pixel_array.astype("float32"), "motion", 1.0, number)
-        one.PixelData = worse.clip(0, one.pixel_array.max()).astype(one.pixel_array.dtype).tobytes()
-        one.SOPInstanceUID = generate_uid()
-        one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
-        one.SeriesInstanceUID = series_uid
-        one.save_as(folder / path.name)
-    return folder
-
-
 def test_a_forwarded_series_comes_back_flagged_and_a_person_may_reject_it(
     archive: Orthanc, listener: Listener, shared: Path, tmp_path: Path
 ) -> None:
@@ -73,9 +61,7 @@ def test_a_forwarded_series_comes_back_flagged_and_a_person_may_reject_it(
     for path in folder.iterdir():
         archive.rest("POST", "/instances", content=path.read_bytes())
     first = pydicom.dcmread(next(folder.iterdir()), stop_before_pixels=True)
-    series = archive.rest("POST", "/tools/lookup", content=first.SeriesInstanceUID)[0]["ID"]
-    wait_for(lambda: _forwarded(archive, series), what="Orthanc's forward")
-
+    # Nothing but the script sends it, once it is stable.
     entry = wait_for(lambda: _delivered(listener, "result"), seconds=2 * PATIENCE, what="the delivery")
     with listener.catalogue().read() as session:
         result = session.get_one(Result, entry.result_id)
@@ -84,6 +70,11 @@ def test_a_forwarded_series_comes_back_flagged_and_a_person_may_reject_it(
     study = archive.rest("POST", "/tools/lookup", content=first.StudyInstanceUID)[0]["ID"]
     kinds = {one["MainDicomTags"].get("Modality") for one in archive.rest("GET", f"/studies/{study}/series")}
     assert {"SR", "KO"} <= kinds
+    if shutil.which("findscu"):
+        keys = ["-k", "QueryRetrieveLevel=SERIES", "-k", f"StudyInstanceUID={first.StudyInstanceUID}", "-k", "Modality"]
+        command = ["findscu", "-S", *keys, "-aec", archive.ae_title, "127.0.0.1", str(archive.dicom_port)]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        assert {"SR", "KO"} <= set(re.findall(r"CS \[(\w\w) *\]", found.stdout + found.stderr))
     for one in archive.rest("GET", f"/studies/{study}/instances"):
         file = tmp_path / "found.dcm"
         file.write_bytes(archive.file(one["ID"]))
@@ -91,6 +82,10 @@ def test_a_forwarded_series_comes_back_flagged_and_a_person_may_reject_it(
         if dataset.Modality in ("SR", "KO") and shutil.which("dciodvfy"):
             done = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
             assert "Error" not in done.stderr, done.stderr
+        if dataset.Modality in ("SR", "KO") and shutil.which("dsrdump"):
+            done = subprocess.run(["dsrdump", str(file)], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            assert "E: " not in done.stderr, done.stderr
         if dataset.Modality == "KO":
             assert dataset.ConceptNameCodeSequence[0].CodeValue == "113010"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ pytest.importorskip("sqlalchemy")
 from sqlalchemy import select  # noqa: E402
 from sqlalchemy.exc import InternalError  # noqa: E402
 
-from listening import encoded, running, send_bytes, wait_for  # noqa: E402
-from miqanet_core.listener.catalogue import Base, Catalogue, Job, Series, now, queue  # noqa: E402
+import backlog  # noqa: E402
+from listening import PATIENCE, encoded, running, send_bytes, wait_for  # noqa: E402
+from miqanet_core.listener.catalogue import Base, Catalogue, Heartbeat, Job, Result, Series, now, queue  # noqa: E402
 from postgres_server import Postgres, running_postgres  # noqa: E402
 from readers.dicom_maker import mr_image, noise  # noqa: E402
 
@@ -108,6 +110,30 @@ def test_a_locked_job_is_skipped(catalogue: Catalogue) -> None:
         assert mine.series_id != theirs.series_id
     with catalogue.read() as session:
         assert {job.leased_by for job in session.scalars(select(Job))} == {"a", "b"}
+
+
+def test_two_worker_processes_share_a_backlog_and_score_each_series_once(
+    postgres: Postgres, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    """Real ones; how much faster two are is printed by benchmarks/listener.py --workers."""
+    series = 40
+    with running(tmp_path, storage={"database": postgres.url}, receiver={"processes": 1}) as listener:
+        backlog.fill(listener, (mr_image(noise(n, 32, 32), SeriesInstanceUID=f"1.{n}") for n in range(series)))
+        backlog.drain(listener, series, workers=2, patience=PATIENCE)
+        log = listener.log.read_text()
+    with catalogue.read() as session:
+        versions = {one.id: one.version for one in session.scalars(select(Series))}
+        results = list(session.scalars(select(Result)))
+        assert session.scalars(select(Job)).all() == []
+        beats = sorted((one.kind, one.stopped) for one in session.scalars(select(Heartbeat)))
+    # The workers were stopped, the listener was killed.
+    assert beats == [("receiver", False), ("worker", True), ("worker", True)]
+    assert list(versions.values()) == [1] * series
+    assert Counter(one.series_id for one in results) == Counter(versions.keys())
+    assert len({one.scored_by for one in results}) == 2
+    # A second scoring whose result was thrown away would show here.
+    assert Counter(map(int, re.findall(r"series (\d+), version", log))) == Counter(versions.keys())
+    assert "taken over" not in log
 
 
 def test_the_server_killed_in_the_middle_of_a_send(postgres: Postgres, tmp_path: Path) -> None:

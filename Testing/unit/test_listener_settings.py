@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("pydantic")
 
+from miqanet_core.cli import listen  # noqa: E402
+from miqanet_core.cli.guard import UsageError  # noqa: E402
 from miqanet_core.errors import InputError  # noqa: E402
 from miqanet_core.listener import settings  # noqa: E402
 from miqanet_core.listener.settings import Settings, Storage  # noqa: E402
@@ -64,3 +66,17 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, says: str) -> None:
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="miqanet listen --init"):
         settings.load(tmp_path / "none.toml")
+
+
+def test_init_lets_the_named_senders_in(tmp_path: Path) -> None:
+    config = tmp_path / "miqanet.toml"
+    with pytest.raises(InputError, match="receiver.calling_ae_titles.1"):
+        listen.init(config, None, ["SCANNER", "SEVENTEEN_LETTERS"])
+    assert not config.exists()
+    listen.init(config, None, ["SCANNER", "AR CHIVE"])
+    assert settings.load(config).receiver.calling_ae_titles == ["SCANNER", "AR CHIVE"]
+    before = config.read_bytes()
+    with pytest.raises(UsageError, match="is there already; name OTHER in its calling_ae_titles"):
+        listen.init(config, None, ["OTHER"])
+    listen.init(config, None, [])
+    assert config.read_bytes() == before

@@ -161,6 +161,7 @@ def fill(catalogue: Catalogue, folder: Path) -> dict[str, int]:
                         reason="the archive refuses the association")
         )  # fmt: skip
         session.add(Incident(kind=IncidentKind.REFUSED_ASSOCIATION.value, detail="UNKNOWN at 192.0.2.7 is not on the list"))
+        session.add(Heartbeat(name="host receiver 1", kind="receiver", figures={"associations": 0}))
         session.add(Heartbeat(name="host worker 17", kind="worker", figures={"device": "cpu"}))
     return ids
 

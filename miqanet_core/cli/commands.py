@@ -166,21 +166,25 @@ def listen(
         Path | None,
         typer.Option(metavar="DIR", help="With --init: where to keep what is received; ./miqanet-data if not given."),
     ] = None,
+    sender: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AE", help="With --init: an AE title that may send from this machine; again for another."),
+    ] = None,
 ) -> None:
     """Receive MR series by DICOM C-STORE, score each as it comes, and write the result back.
 
-    [bold]miqanet listen --init[/bold]    write miqanet.toml; name in it who may send
+    [bold]miqanet listen --init --sender STORESCU[/bold]    write miqanet.toml, in which more is to be set
 
-    [bold]miqanet listen[/bold]           serve until Ctrl-C or SIGTERM
+    [bold]miqanet listen[/bold]                             serve until Ctrl-C or SIGTERM
 
     Nobody is let in until calling_ae_titles names somebody, and it listens on 127.0.0.1 until told otherwise.
     """
     from miqanet_core.cli import listen as listening
 
     if init:
-        listening.init(config, folder)
-    elif folder is not None:
-        raise typer.BadParameter("--folder goes with --init; storage.folder in the settings says it otherwise")
+        listening.init(config, folder, sender or [])
+    elif folder is not None or sender:
+        raise typer.BadParameter("--folder and --sender go with --init; storage.folder and calling_ae_titles say it otherwise")
     else:
         listening.listen(config)
 
@@ -248,6 +252,13 @@ def web(
         typer.Option("--add-user", metavar="NAME", help="Let somebody log in, or give them a new password, and end. Asks for "
                      "the password, or reads it from stdin."),
     ] = None,
+    disable_user: Annotated[
+        str | None, typer.Option("--disable-user", metavar="NAME", help="Shut somebody out and end their log-ins, and end.")
+    ] = None,
+    enable_user: Annotated[
+        str | None, typer.Option("--enable-user", metavar="NAME", help="Let them in again with their old password, and end.")
+    ] = None,
+    users: Annotated[bool, typer.Option("--users", help="List who may log in and who is disabled, and end.")] = False,
 ) -> None:  # fmt: skip
     """Serve the dashboard: worklist, series, trends, scanner room, queue. miqanet listen starts it, too.
 
@@ -257,7 +268,7 @@ def web(
     """
     from miqanet_core.cli import listen as listening
 
-    listening.web(config, add_user)
+    listening.web(config, add_user, disable_user, enable_user, users)
 
 
 @guarded

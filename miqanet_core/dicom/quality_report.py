@@ -185,6 +185,8 @@ def _in_words(quality: SeriesQuality, policy: Policy) -> ContainerContentItem:
 def sentences_of(quality: SeriesQuality, policy: Policy) -> list[str]:
     """The result in plain words, the notice that it is a research tool's first."""
     found = [NOTICE]
+    if _stack(quality):
+        found.append(f"Of the images: {_stack(quality)}.")  # a series of several stacks has as many reports
     if quality.verdict is Verdict.NOT_ASSESSED:
         return [*found, "Not assessed: this series has no score.", *quality.reasons, _scored_with(quality)]
     found.append(f"Verdict: {quality.verdict.value}. Score {format_score(quality.score)}, from 0 (worst) to 100 (best).")

@@ -1,4 +1,4 @@
-"""TLS for DICOM connections that we open (BCP 195 profile, PS3.15 B.9)."""
+"""TLS for connections that we open (BCP 195 profile, PS3.15 B.9)."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ An association waits for its entry before it answers Success; while one group is
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -16,11 +17,11 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from miqanet_core.listener.catalogue import Association, Catalogue, Heartbeat, ReceivedObject, now
+from miqanet_core.listener.catalogue import Association, Catalogue, ReceivedObject, heartbeats, now
 from miqanet_core.listener.spool import Spool, sync_folder
 
-_BEAT_SECONDS = 10.0
 _LARGEST_GROUP = 200
+log = logging.getLogger("miqanet.receiver")
 
 
 @dataclass
@@ -41,13 +42,14 @@ class Ledger:
         self._insert = sqlite.insert if catalogue.sqlite else postgresql.insert
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._last_beat = 0.0
+        self._started_at = now()
         self.figures: dict[str, Any] = {}
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what waits and end."""
+        """Commit what waits, and say that this receiver ends."""
         self._waiting.put(None)
         self._thread.join(timeout=60)
 
@@ -68,7 +70,7 @@ class Ledger:
     def _work(self) -> None:
         while True:
             try:
-                first = self._waiting.get(timeout=_BEAT_SECONDS / 2)
+                first = self._waiting.get(timeout=heartbeats.BEAT_SECONDS / 2)
             except queue.Empty:
                 self._commit([])
                 continue
@@ -80,6 +82,7 @@ class Ledger:
                 first = self._waiting.get()
             self._commit(group)
             if first is None:
+                self._say_goodbye()
                 return
 
     def _commit(self, group: list[_Entry]) -> None:
@@ -87,13 +90,13 @@ class Ledger:
             folders = {self._spool.path(e.values["file"]).parent for e in group if e.table is ReceivedObject}
             for folder in folders:
                 sync_folder(folder)
-            beat = time.monotonic() - self._last_beat >= _BEAT_SECONDS
+            beat = time.monotonic() - self._last_beat >= heartbeats.BEAT_SECONDS
             if not group and not beat:
                 return
             with self._catalogue.write() as session:
                 entered = [self._enter(session, entry) for entry in group]
                 if beat:
-                    self._beat(session)
+                    heartbeats.beat(session, self._name, "receiver", self._started_at, dict(self.figures))
             self._last_beat = time.monotonic() if beat else self._last_beat
         except Exception as error:  # whatever it was, those who wait must hear of it
             for entry in group:
@@ -126,9 +129,9 @@ class Ledger:
         known.file = values["file"]  # the first file is gone, against all rules; here it is again
         return True
 
-    def _beat(self, session: Session) -> None:
-        beat = session.get(Heartbeat, self._name)
-        if beat is None:
-            session.add(Heartbeat(name=self._name, kind="receiver", figures=dict(self.figures)))
-        else:
-            beat.seen_at, beat.figures = now(), dict(self.figures)
+    def _say_goodbye(self) -> None:
+        try:
+            with self._catalogue.write() as session:
+                heartbeats.stopped(session, self._name)
+        except Exception as error:  # it ends all the same
+            log.error("the catalogue cannot be written (%s)", type(error).__name__)

@@ -8,10 +8,13 @@ import json
 import smtplib
 import ssl
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from miqanet_core.dicom import TLS
+from miqanet_core.errors import InputError
 from miqanet_core.listener.catalogue import Result
 from miqanet_core.listener.settings import Email, Webhook
 from miqanet_core.policy import format_score
@@ -49,10 +52,11 @@ def post(webhook: Webhook, dashboard_url: str, result: Result) -> None:
     if webhook.secret_file is not None:
         secret = webhook.secret_file.read_bytes().strip()
         headers["X-MIQA-Signature"] = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+    context = _context(webhook.ca)
     try:
-        answer = httpx.post(webhook.url, content=body, headers=headers, timeout=_TIMEOUT_SECONDS)
+        answer = httpx.post(webhook.url, content=body, headers=headers, timeout=_TIMEOUT_SECONDS, verify=context)
     except httpx.HTTPError as error:
-        raise NotSent(f"the webhook cannot be reached ({type(error).__name__})") from error
+        raise NotSent(f"the webhook cannot be reached ({_name_of(error)})") from error
     if not answer.is_success:
         raise NotSent(f"the webhook answered with status {answer.status_code}")
 
@@ -66,16 +70,34 @@ def send_email(email: Email, dashboard_url: str, result: Result) -> None:
     message["From"], message["To"] = email.sender, ", ".join(email.recipients)
     lines = [f"Verdict: {result.verdict}, score {format_score(result.score)}", *facts["reasons"], "", facts["url"]]
     message.set_content("\n".join(lines) + "\nA research tool, not a medical device.\n")
+    context = _context(email.ca)
     try:
         with smtplib.SMTP(email.server, email.port, timeout=_TIMEOUT_SECONDS) as server:
             if email.starttls:
-                server.starttls(context=ssl.create_default_context())
+                server.starttls(context=context)
             if email.user and email.password_file is not None:
                 server.login(email.user, email.password_file.read_text().strip())
             refused = server.send_message(message)
     except smtplib.SMTPResponseException as error:
         raise NotSent(f"the mail server answered with code {error.smtp_code}") from error
     except (smtplib.SMTPException, OSError) as error:
-        raise NotSent(f"the mail server cannot be reached or used ({type(error).__name__})") from error
+        raise NotSent(f"the mail server cannot be reached or used ({_name_of(error)})") from error
     if refused:
         raise NotSent(f"the mail server took the mail, but not for {len(refused)} of {len(email.recipients)} recipients")
+
+
+def _context(ca: Path | None) -> ssl.SSLContext:
+    try:
+        return TLS(ca).context()
+    except InputError as error:
+        raise NotSent(str(error)) from error
+
+
+def _name_of(error: BaseException) -> str:
+    """What went wrong; a certificate's fault is told in OpenSSL's words, which name nobody."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate: {cause.verify_message}; ca names the authority that signed it"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

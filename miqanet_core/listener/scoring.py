@@ -180,7 +180,8 @@ class SeriesScoring:
             if not entered:
                 for name in files:
                     (self._settings.storage.results / name).unlink(missing_ok=True)
-        log.info("series %d, version %d: %s", job.series_id, result.version, result.verdict)
+        flag = ", flagged" if result.flagged else ""
+        log.info("series %d, version %d: %s%s", job.series_id, result.version, result.verdict, flag)
 
     def _enter(
         self,

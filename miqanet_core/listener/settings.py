@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import resources
 from ipaddress import ip_network
 from pathlib import Path
@@ -174,21 +175,26 @@ class Destination(_Section):
 
 
 class Webhook(_Section):
-    """A JSON document is posted to ``url`` for each result that is ``on``: no patient identity in it."""
+    """A JSON document is posted to ``url`` for each result that is ``on``: no patient identity in it.
+
+    ``ca``: PEM with the authorities that may vouch for the server, the system's when None.
+    """
 
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,40}$")]
     url: Annotated[str, Field(pattern=r"^https?://")]
     on: Literal["flagged", "all"] = "flagged"
     secret_file: Path | None = None
+    ca: Path | None = None
 
 
 class Email(_Section):
-    """A short mail for each result that is ``on``: no patient identity in it."""
+    """A short mail for each result that is ``on``: no patient identity in it. ``ca`` as for a webhook."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,40}$")] = "email"
     server: str
     port: Port = 587
     starttls: bool = True
+    ca: Path | None = None
     sender: str
     recipients: Annotated[list[str], Field(min_length=1)]
     user: str = ""
@@ -240,10 +246,11 @@ class Settings(_Section):
         return self.storage.database or f"sqlite:///{self.storage.folder / 'catalogue.sqlite'}"
 
 
-def example(folder: Path = Path("/var/lib/miqanet")) -> str:
-    """The commented example, with ``folder`` as the place where things are kept."""
+def example(folder: Path = Path("/var/lib/miqanet"), senders: Sequence[str] = ()) -> str:
+    """The commented example, with ``folder`` as the place where things are kept, and ``senders`` as the AE titles let in."""
     text = resources.files("miqanet_core.listener").joinpath("example.toml").read_text(encoding="utf-8")
-    return text.replace('"/var/lib/miqanet"', _toml_text(str(folder)))
+    text = text.replace('"/var/lib/miqanet"', _toml_text(str(folder)))
+    return text.replace("\ncalling_ae_titles = []", f"\ncalling_ae_titles = [{', '.join(map(_toml_text, senders))}]")
 
 
 def _toml_text(text: str) -> str:

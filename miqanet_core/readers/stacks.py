@@ -207,7 +207,7 @@ def _split(
     if name == "component":
         return list(zip(_numbered(_components(values)), parts, strict=True))
     labels = [f"without {noun}" if value is None else template.format(_short(value)) for value in values]
-    return list(zip(labels, parts, strict=True))
+    return list(zip(_numbered(labels), parts, strict=True))  # values that differ by less than is written
 
 
 def _split_by_time(placed: list[_Placed], together: list[list[_Placed]]) -> list[tuple[str, list[_Placed]]]:

@@ -78,7 +78,7 @@ def _queue(session: Session, state: Health) -> Iterator[Metric]:
         incidents.add_metric((kind,), count)
     yield incidents
     processes = GaugeMetricFamily("miqanet_processes", "Processes with a heartbeat in the last minute.", labels=("kind",))
-    for kind in sorted({"worker"} | {p.heartbeat.kind for p in state.processes}):
+    for kind in sorted({"receiver", "worker"} | {p.heartbeat.kind for p in state.processes}):
         processes.add_metric((kind,), sum(p.alive for p in state.processes if p.heartbeat.kind == kind))
     yield processes
     if state.disk is not None:

@@ -13,6 +13,7 @@ from miqanet_core.listener.catalogue import Heartbeat, Incident, Job, ObjectStat
 from miqanet_core.listener.settings import Settings
 
 ALIVE = timedelta(minutes=1)
+_NEWS = timedelta(hours=1)
 _FORGOTTEN = timedelta(days=1)
 _SHOWN = 50
 GIB = 1 << 30
@@ -44,10 +45,15 @@ class Disk:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that beats, or has stopped doing so."""
+    """A process that beats, has stopped in order (its heartbeat says so), or is silent: it has died or hangs."""
 
     heartbeat: Heartbeat
     alive: bool
+
+    @property
+    def just_died(self) -> bool:
+        """Whether it fell silent within the last hour; what took its place may run already."""
+        return not self.alive and not self.heartbeat.stopped and now() - self.heartbeat.seen_at < _NEWS
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,13 @@ class Health:
         elif self.disk.low:
             found.append("The disk is nearly full: new objects are refused.")
         alive = {p.heartbeat.kind for p in self.processes if p.alive}
+        if "receiver" not in alive:
+            found.append("No receiver is running: nothing is received.")
         if "worker" not in alive:
             found.append("No worker is running: nothing is scored or delivered.")
+        died = sum(p.just_died for p in self.processes)
+        if died:
+            found.append(f"{died} {'process has' if died == 1 else 'processes have'} fallen silent: see below.")
         dead = self.jobs.dead + self.deliveries.dead
         if dead:
             found.append(f"{dead} {'task was' if dead == 1 else 'tasks were'} given up: see below.")
@@ -122,4 +133,4 @@ def _line(session: Session, kind, due, *conditions) -> Line:
 def _processes(session: Session) -> list[Process]:
     moment = now()
     known = select(Heartbeat).where(Heartbeat.seen_at > moment - _FORGOTTEN).order_by(Heartbeat.kind, Heartbeat.name)
-    return [Process(beat, moment - beat.seen_at < ALIVE) for beat in session.scalars(known)]
+    return [Process(beat, not beat.stopped and moment - beat.seen_at < ALIVE) for beat in session.scalars(known)]

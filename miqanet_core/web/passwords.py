@@ -7,10 +7,9 @@ from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete
 
 from miqanet_core.listener.catalogue import Catalogue, User
-from miqanet_core.web.sessions import WebSession
+from miqanet_core.web.sessions import close_sessions_of
 
 SHORTEST, LONGEST = 12, 1024
 NAME_LONGEST = 80
@@ -37,7 +36,7 @@ def add_user(catalogue: Catalogue, name: str, password: str) -> bool:
             session.add(User(name=name, password_hash=digest))
             return True
         user.password_hash, user.disabled_at = digest, None
-        session.execute(delete(WebSession).where(WebSession.user_name == name))
+        close_sessions_of(session, name)
         return False
 
 

@@ -46,5 +46,10 @@ def close_session(session: Session, token: str) -> None:
     session.execute(delete(WebSession).where(WebSession.token_sha256 == _digest(token)))
 
 
+def close_sessions_of(session: Session, user: str) -> None:
+    """Log ``user`` out everywhere."""
+    session.execute(delete(WebSession).where(WebSession.user_name == user))
+
+
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

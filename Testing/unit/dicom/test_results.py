@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from dicom_maker import enhanced, groups, mr_image, noise, save, slices
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
 
 from judged import judged
 from miqanet_core import read_series
@@ -21,6 +23,9 @@ hd = pytest.importorskip("highdicom")
 from miqanet_core.dicom import Kind, headers_of, is_own_output, rejection_of, results_of  # noqa: E402
 from miqanet_core.dicom.montage import montage_picture, worst_slices  # noqa: E402
 from miqanet_core.errors import InputError  # noqa: E402
+from miqanet_core.listener.making import made_objects  # noqa: E402
+from miqanet_core.listener.reading import series_of_files  # noqa: E402
+from miqanet_core.policy import Policy  # noqa: E402
 
 POOR = [80.0, 30.0, None, 45.0]
 
@@ -144,6 +149,26 @@ def test_uids_stay_for_the_same_result_and_differ_for_another(series):
     assert len({d.SeriesInstanceUID for d in reports}) == 1
     assert len({d.SeriesInstanceUID for d in first.values()}) == 3
     assert all(d.StudyInstanceUID == "1.2.3" for d in first.values())
+
+
+def test_a_series_of_several_stacks_gets_a_report_and_a_flag_for_each(tmp_path):
+    """Two time points and two echoes that differ by less than is written: no object may take another's place."""
+    series_uid = generate_uid()
+    for number, (echo_time, time, z) in enumerate(product((20.0, 20.0000001), (1, 2), (0, 3))):
+        tags = {"EchoTime": echo_time, "TemporalPositionIdentifier": time, "ImagePositionPatient": [0, 0, z]}
+        save(mr_image(noise(number), SeriesInstanceUID=series_uid, **tags), tmp_path / f"{number}.dcm")
+    paths = sorted(tmp_path.iterdir())
+    stacks = series_of_files(paths)
+    poor = [(judged(stack, [20.0, 30.0]).to_dict(), Path()) for stack in stacks]
+    objects = made_objects(paths, poor, False, Policy.default(), 1)
+    reports = [one for one in objects if one.Modality == "SR"]
+    assert len(stacks) == len(reports) == len(objects) / 2 == 4
+    assert len({one.SOPInstanceUID for one in objects}) == 8
+    for report, stack in zip(reports, stacks, strict=True):
+        evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
+        of = {source.instance_uid for source in stack.slice_sources}
+        assert {one.ReferencedSOPInstanceUID for one in evidence} == of
+        assert f"Of the images: {stack.description}." in words_of(report)
 
 
 def test_own_output_is_known_and_no_scan_is(series, tmp_path):

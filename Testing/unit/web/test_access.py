@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 import web_samples
 from miqanet_core.listener.catalogue import AuditEntry, OutboxEntry, Result, User, now
-from miqanet_core.web import add_user
+from miqanet_core.web import add_user, disable_user, enable_user
 from web_site import Site, csrf_in
 
 PUBLIC = {"/login", "/alive", "/static"}
@@ -137,11 +137,16 @@ def test_a_log_out_is_one_for_a_copy_of_the_cookie_too(site: Site, log_in: Calla
 def test_a_new_password_and_a_disabled_user_end_the_session(site: Site, log_in: Callable[[TestClient], str]) -> None:
     client = site.client()
     log_in(client)
-    with site.catalogue.write() as session:
-        session.get_one(User, web_samples.USER).disabled_at = now()
+    disable_user(site.catalogue, web_samples.USER)
     assert client.get("/").status_code == 303
-    with site.catalogue.write() as session:
-        session.get_one(User, web_samples.USER).disabled_at = None
+    part = client.get("/worklist-part", headers={"hx-request": "true"})  # a page that is open somewhere
+    assert (part.status_code, part.headers["hx-redirect"]) == (401, "/login")
+    values = {"name": web_samples.USER, "password": web_samples.PASSWORD, "csrf": csrf_in(client.get("/login").text)}
+    assert client.post("/login", data=values).status_code == 401
+    assert client.get("/api/series", auth=(web_samples.USER, web_samples.PASSWORD)).status_code == 401
+    enable_user(site.catalogue, web_samples.USER)
+    assert client.get("/").status_code == 303  # what was open before stays closed
+    log_in(client)
     assert client.get("/").status_code == 200
     assert add_user(site.catalogue, web_samples.USER, "another long password") is False
     assert client.get("/").status_code == 303

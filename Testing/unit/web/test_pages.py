@@ -14,7 +14,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
 import web_samples
-from miqanet_core.listener.catalogue import AuditEntry, Incident, Job, OutboxEntry, Result, Series, StackResult
+from miqanet_core.listener.catalogue import (
+    AuditEntry,
+    Heartbeat,
+    Incident,
+    Job,
+    OutboxEntry,
+    Result,
+    Series,
+    StackResult,
+    heartbeats,
+    now,
+)
 from miqanet_core.report.figures import radiological
 from web_site import Site, csrf_in
 
@@ -276,6 +287,28 @@ def test_health_says_what_needs_a_person(client: TestClient, site: Site) -> None
         for dead in (*session.scalars(select(Job)), *session.scalars(select(OutboxEntry))):
             dead.dead_at = None
     assert "Everything runs." in client.get("/queue").text
+
+
+def test_health_tells_a_process_that_died_from_one_that_was_stopped(client: TestClient, site: Site) -> None:
+    receiver, worker = "host receiver 1", "host worker 17"
+    assert client.get("/queue").text.count('<span class="said confirm">running</span>') == 2
+    with site.catalogue.write() as session:
+        heartbeats.stopped(session, worker)
+        session.get_one(Heartbeat, receiver).seen_at = now() - timedelta(minutes=5)
+    text = client.get("/queue").text
+    assert re.search(rf"{worker}</th><td>worker</td><td><span class=.said.>stopped</span> <time", text)
+    assert re.search(rf"{receiver}</th><td>receiver</td><td><span class=.flag.>silent</span>, last seen <time[^>]*>5 min", text)
+    state = client.get("/api/health").json()
+    assert "No worker is running: nothing is scored or delivered." in state["troubles"]
+    assert "No receiver is running: nothing is received." in state["troubles"]
+    assert "1 process has fallen silent: see below." in state["troubles"]
+    assert [(one["name"], one["alive"], one["stopped"]) for one in state["processes"]] == [
+        (receiver, False, False),
+        (worker, False, True),
+    ]
+    with site.catalogue.write() as session:
+        heartbeats.beat(session, receiver, "receiver", now(), {"associations": 1})
+    assert "No receiver" not in client.get("/queue").text
 
 
 def test_prometheus_reads_the_figures(client: TestClient) -> None:

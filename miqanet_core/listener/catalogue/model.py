@@ -330,15 +330,21 @@ class Incident(Base):
 
 
 class Heartbeat(Base):
-    """A process that is at work: ``name`` is host, kind and process number. Older than a minute: it is gone."""
+    """A process that is at work: ``name`` is host, kind and process number. Silent for a minute: it has died or hangs."""
 
     __tablename__ = "heartbeats"
+    STOPPED = "stopped"
 
     name: Mapped[str] = mapped_column(String(120), primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))  # receiver, worker, web
     started_at: Mapped[datetime] = mapped_column(default=now)
     seen_at: Mapped[datetime] = mapped_column(default=now)
-    figures: Mapped[dict[str, Any]]  # free space, associations, device ...
+    figures: Mapped[dict[str, Any]]  # free space, associations, device ...; or only that it has stopped
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ended in order."""
+        return self.STOPPED in self.figures
 
 
 class User(Base):

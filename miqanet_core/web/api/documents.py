@@ -253,11 +253,12 @@ class LineDocument(BaseModel):
 
 
 class ProcessDocument(BaseModel):
-    """A process with a heartbeat in the last day."""
+    """A process with a heartbeat in the last day. Neither `alive` nor `stopped` in order: it has died or hangs."""
 
     name: str
     kind: str
     alive: bool
+    stopped: bool
     seen_at: datetime
 
 
@@ -277,7 +278,13 @@ class HealthDocument(BaseModel):
     def of(cls, state: Health) -> HealthDocument:
         """From the queue's page."""
         processes = [
-            ProcessDocument(name=p.heartbeat.name, kind=p.heartbeat.kind, alive=p.alive, seen_at=p.heartbeat.seen_at)
+            ProcessDocument(
+                name=p.heartbeat.name,
+                kind=p.heartbeat.kind,
+                alive=p.alive,
+                stopped=p.heartbeat.stopped,
+                seen_at=p.heartbeat.seen_at,
+            )
             for p in state.processes
         ]
         return cls(

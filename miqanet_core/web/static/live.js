@@ -16,10 +16,21 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 const silence = document.createElement("p");
 silence.className = "note bad silence";
 silence.setAttribute("role", "alert");
-silence.textContent = "No connection to the server: what you see is old.";
-document.addEventListener("htmx:sendError", () => document.querySelector("main").prepend(silence));
-document.addEventListener("htmx:responseError", () => document.querySelector("main").prepend(silence));
-document.addEventListener("htmx:afterOnLoad", () => silence.remove());
+let heard = new Date();
+
+function fellSilent() {
+  if (silence.isConnected) return;
+  silence.textContent = `No connection to the server since ${heard.toLocaleTimeString()}: what you see is old.`;
+  document.querySelector("main").prepend(silence);
+}
+
+for (const fault of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.addEventListener(fault, fellSilent);
+// An answer that tells of a fault counts as none.
+document.addEventListener("htmx:afterOnLoad", (event) => {
+  if (event.detail.xhr.status >= 400) return;
+  heard = new Date();
+  silence.remove();
+});
 
 for (const form of document.querySelectorAll("form[data-send-on-change]")) {
   form.addEventListener("change", (event) => {
