@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pydicom
@@ -35,11 +35,34 @@ _NO_PICTURES = (
 
 @dataclass(frozen=True)
 class Header:
-    """One image file whose header was read, and where in the file it ended."""
+    """One image file whose header was read: its series, and where in the file the header ended.
+
+    ``kept`` is the header itself, or None where it was let go: those of a whole archive do not fit into memory. A Header
+    travels between processes without it.
+    """
 
     path: Path
-    dataset: Dataset
+    series_uid: str
+    series_number: int
     pixels_at: int
+    kept: Dataset | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "kept": None}
+
+    def let_go(self) -> Header:
+        """The same without what takes memory."""
+        return replace(self, kept=None)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The header; read once more where it was let go."""
+        if self.kept is not None:
+            return self.kept
+        try:
+            return _parse(self.path)[0]
+        except LeftOut as left_out:
+            raise InputError(self.path, f"has changed while its folder was read ({left_out.reason})", "score it again") from None
 
 
 class _File(NamedTuple):
@@ -71,6 +94,11 @@ def read_headers(
 
 
 def _read_header(path: Path) -> Header:
+    dataset, pixels_at = _parse(path)
+    return Header(path, text(dataset, "SeriesInstanceUID"), whole(dataset, "SeriesNumber"), pixels_at, dataset)
+
+
+def _parse(path: Path) -> tuple[Dataset, int]:
     with faults_of(path, "is not DICOM that can be read"), path.open("rb") as file:
         dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
         if len(dataset) == 0 and not value(dataset.file_meta, "MediaStorageSOPClassUID"):
@@ -78,7 +106,7 @@ def _read_header(path: Path) -> Header:
         _leave_out(dataset)
         if value(dataset, "Rows") is None or value(dataset, "Columns") is None:
             raise LeftOut(HEADER_ALONE)
-        return Header(path, dataset, file.tell())
+        return dataset, file.tell()
 
 
 def _leave_out(dataset: Dataset) -> None:
@@ -90,15 +118,12 @@ def _leave_out(dataset: Dataset) -> None:
         raise LeftOut("DICOM object of a private class" if name == uid else f"DICOM {name}")
 
 
-@hush_pydicom()
-def by_series(headers: list[Header]) -> list[list[Header]]:
+def by_series(headers: Iterable[Header]) -> list[list[Header]]:
     """Headers that share a Series Instance UID, in the order of series numbers; a file without the UID is its own series."""
     groups: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
-        uid = text(header.dataset, "SeriesInstanceUID")
-        groups.setdefault((uid, "" if uid else str(header.path)), []).append(header)
-    order = sorted(groups, key=lambda key: (whole(groups[key][0].dataset, "SeriesNumber"), key))
-    return [groups[key] for key in order]
+        groups.setdefault((header.series_uid, "" if header.series_uid else str(header.path)), []).append(header)
+    return [groups[key] for key in sorted(groups, key=lambda key: (groups[key][0].series_number, key))]
 
 
 @hush_pydicom()
