@@ -62,7 +62,7 @@ class Header:
         try:
             return _parse(self.path)[0]
         except LeftOut as left_out:
-            raise InputError(self.path, f"has changed while its folder was read ({left_out.reason})", "score it again") from None
+            raise InputError(self.path, f"has changed while it was read ({left_out.reason})", "score it again") from None
 
 
 class _File(NamedTuple):
