@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True)
+class Shard:
     """Part ``index`` (from 1) of ``count``: every series belongs to exactly one, told by its own name alone.
 
     So it does not matter which other series there are, in which order they are found, or whether new ones arrive meanwhile.
