@@ -140,7 +140,10 @@ class _Worker:
                 else:
                     yield found
         except (EOFError, ConnectionError) as error:
-            raise RuntimeError("a process that reads files has ended by itself") from error
+            self._process.join(1)
+            if self._process.exitcode == -signal.SIGKILL:  # as Linux does when memory runs out
+                raise MemoryError from error
+            raise RuntimeError(f"a process that reads files has ended with status {self._process.exitcode}") from error
 
     def end(self) -> None:
         self._process.terminate()
