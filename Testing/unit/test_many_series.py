@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gc
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import weakref
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import cli_stand_ins
 from miqanet_core.cli import app, backend, kept
 from miqanet_core.cli.outputs import Targets
 from miqanet_core.errors import InputError
-from miqanet_core.readers import ReadAhead, Shard
+from miqanet_core.readers import ReadAhead, Shard, ahead
 from miqanet_core.series import MRSeries
 from readers.dicom_maker import mr_image, noise, save
 from report_samples import make_series
@@ -55,25 +56,30 @@ def miqanet(monkeypatch, capfd, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("targets", [[], ["--json", "q.json", "--csv", "q.csv"], ["--html", "q.html"], ["--out", "results"]])
+@pytest.mark.parametrize("targets", [[], ["--html", "q.html"], ["--out", "results", "--csv", "q.csv"]])
 def test_only_a_few_series_are_ever_in_memory_with_stand_in_scorer(miqanet, archive, monkeypatch, targets):
     alive: weakref.WeakSet[MRSeries] = weakref.WeakSet()
-    most = 0
-    score = cli_stand_ins.StandInScorer.score
+    counts = []
+    receive, score = ahead._receive, cli_stand_ins.StandInScorer.score
 
-    def watching(self, series, progress=None):
-        nonlocal most
-        alive.update(one for one in gc.get_objects() if isinstance(one, MRSeries) and one.description == "t2")
-        gc.collect()
-        most = max(most, len(alive))
+    def watched(connection):
+        found = receive(connection)
+        if isinstance(found, MRSeries):
+            alive.add(found)
+        return found
+
+    def counting(self, series, progress=None):
+        counts.append(len(alive))
         return score(self, series, progress)
 
-    monkeypatch.setattr(cli_stand_ins.StandInScorer, "score", watching)
-    status, _, err = miqanet("score", archive, *targets)
+    monkeypatch.setattr(ahead, "_receive", watched)
+    monkeypatch.setattr(cli_stand_ins.StandInScorer, "score", counting)
+    status, _, err = miqanet("score", archive, *targets, "--progress", "none")
     assert status == 1
     assert "cut.dcm" in err
+    assert len(counts) == MANY
     # The one that is scored, one that waits, one in the reading thread's hand, one on its way between two.
-    assert 1 <= most <= 4
+    assert 1 <= max(counts) <= 4
 
 
 def test_a_result_is_shown_before_the_next_series_is_asked_for_with_stand_in_scorer(miqanet, monkeypatch, capfd):
@@ -120,7 +126,7 @@ def test_no_room_for_results_is_one_line_with_stand_in_scorer(miqanet, monkeypat
 
 # Shards
 
-SHARD = (
+COMMAND = (
     "import sys; sys.path[:0] = {paths!r}\n"
     "import cli_stand_ins\n"
     "from miqanet_core.cli import backend, main\n"
@@ -137,7 +143,7 @@ def documents(text: str) -> list[dict]:
 def test_two_processes_score_the_whole_between_them_with_stand_in_scorer(miqanet, archive, tmp_path):
     assert miqanet("score", archive, "--json", "whole.json", "--identity", "--progress", "none")[0] == 1
     whole = documents((tmp_path / "whole.json").read_text(encoding="utf-8"))
-    code = SHARD.format(paths=[str(HERE.parents[1]), str(HERE)])
+    code = COMMAND.format(paths=[str(HERE.parents[1]), str(HERE)])
     arguments = ["score", str(archive), "--json", "part.json", "--csv", "part.csv", "--out", "results", "--identity"]
     processes = [
         subprocess.Popen(
@@ -156,6 +162,24 @@ def test_two_processes_score_the_whole_between_them_with_stand_in_scorer(miqanet
         assert len(list((tmp_path / "results" / f"{index}-of-2").glob("*.json"))) == len(part)
         assert (tmp_path / "results" / f"{index}-of-2" / "index.html").is_file()
         assert (tmp_path / f"part.{index}-of-2.csv").is_file()
+
+
+def test_ctrl_c_says_stopped_and_leaves_no_process_with_stand_in_scorer(tmp_path):
+    save(mr_image(noise(0) // 10, SeriesDescription="slow"), tmp_path / "a.dcm")
+    code = COMMAND.format(paths=[str(HERE.parents[1]), str(HERE)])
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "score", str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "scoring\n"
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    assert process.communicate(timeout=60)[1] == "miqanet: stopped\n"
+    assert process.returncode == 130
+    deadline = time.monotonic() + 20
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
 
 
 def test_a_shard_without_series_writes_empty_lists_with_stand_in_scorer(miqanet, tmp_path):

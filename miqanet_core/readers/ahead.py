@@ -1,8 +1,8 @@
 """Series read in processes beside this one, ahead of their use.
 
-Parsing DICOM is Python's work and holds its lock, so threads gain nothing (measured) and would stop the scoring meanwhile. The
-processes read while the caller imports torch and while the device computes; each is at most one series ahead, so memory
-depends on the largest series and not on how many there are.
+Parsing DICOM is Python's work and holds its lock: threads would take turns with one another and with the scoring. The processes
+read while the caller imports torch and while the device computes; each is at most one series ahead, so memory depends on the
+largest series and not on how many there are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -31,6 +31,7 @@ from miqanet_core.series import MRSeries
 
 MOST_PROCESSES = 4
 _END = None
+_KILLED = -9
 
 
 class ReadAhead:
@@ -46,13 +47,14 @@ class ReadAhead:
         self._listings = [_look(path) for path in paths]
         files = sum(len(listing) for listing in self._listings if isinstance(listing, Listing))
         self.anything = files > 0
-        enough = min(MOST_PROCESSES, _cores() // 2, -(-files // FILES_A_STEP))
-        self._workers = [_Worker() for _ in range(max(1, enough))] if files else []
+        self._processes = max(1, min(MOST_PROCESSES, _cores() // 2, -(-files // FILES_A_STEP))) if files else 0
+        self._workers: list[_Worker] = []
         self._ready: Queue[Any] = Queue(maxsize=1)
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> ReadAhead:
+        self._workers = [_Worker() for _ in range(self._processes)]
         self._thread.start()
         return self
 
@@ -124,24 +126,35 @@ class _Worker:
         context = get_context("spawn")  # a fork would share torch's locks and threads
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        with _without_ctrl_c():
+            self._process.start()
         theirs.close()
 
     def begin(self, step: Step, argument: Any) -> None:
-        self._connection.send((step, argument))
+        with self._alive():
+            self._connection.send((step, argument))
 
     def results(self, tick: Tick) -> Iterator[Any]:
+        while (found := self._receive()) is not _END:
+            if isinstance(found, int):
+                tick(found)
+            elif isinstance(found, Exception) and not isinstance(found, InputError):
+                raise found
+            else:
+                yield found
+
+    def _receive(self) -> Any:
+        with self._alive():
+            return _receive(self._connection)
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        """MemoryError when the process was killed, as Linux does when memory runs out; RuntimeError when it ended otherwise."""
         try:
-            while (found := _receive(self._connection)) is not _END:
-                if isinstance(found, int):
-                    tick(found)
-                elif isinstance(found, Exception) and not isinstance(found, InputError):
-                    raise found
-                else:
-                    yield found
+            yield
         except (EOFError, ConnectionError) as error:
             self._process.join(1)
-            if self._process.exitcode == -signal.SIGKILL:  # as Linux does when memory runs out
+            if self._process.exitcode == _KILLED:
                 raise MemoryError from error
             raise RuntimeError(f"a process that reads files has ended with status {self._process.exitcode}") from error
 
@@ -150,9 +163,22 @@ class _Worker:
         self._process.join()
 
 
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """What starts here never sees Ctrl-C, not even while Python starts: the process that asked gets it, and ends the others."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(connection: Connection) -> None:
     """The process: until the other end is closed, by the end of its process at the latest."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be kept away from the start
     with suppress(EOFError, ConnectionError):
         while True:
             step, argument = connection.recv()
