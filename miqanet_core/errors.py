@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class InputError(ValueError):
@@ -17,8 +18,10 @@ class InputError(ValueError):
         self.cure = cure
         super().__init__(f"{path}: {problem}; {cure}")
 
-    def __reduce__(self) -> tuple[type[InputError], tuple[Path, str, str]]:
-        return type(self), (self.path, self.problem, self.cure)
+    def __reduce__(self) -> tuple[type[InputError], tuple[Path, str, str], dict[str, Any]]:
+        # Of the cause only this much crosses to another process: that it was the memory tells a front end which cure to offer.
+        state = {"__cause__": MemoryError()} if isinstance(self.__cause__, MemoryError) else {}
+        return type(self), (self.path, self.problem, self.cure), state
 
 
 class ModelError(ValueError):

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from scipy.special import expit
 from torch import Tensor
 
@@ -66,6 +65,8 @@ def fit(names: tuple[str, ...], logits: np.ndarray, present: np.ndarray) -> Arti
 
     ValueError when an artefact is in all of the images or in none of them: nothing can be learnt of it then.
     """
+    from scipy.optimize import minimize  # a third of a second that only training needs
+
     lines = []
     for name, x, y in zip(names, logits.T, present.T, strict=True):
         if y.all() or not y.any():

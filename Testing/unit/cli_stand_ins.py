@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from miqanet_core.cli import app, backend, main
 from miqanet_core.errors import Cancelled, InputError, ModelError
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality
+from miqanet_core.readers import WHOLE, Shard
+from miqanet_core.readers.kinds import nothing_in
 from miqanet_core.series import MRSeries
 from report_samples import assess, make_series
 
@@ -83,6 +85,32 @@ def stream(path: Path, failures: list[InputError], progress=None) -> Iterator[MR
     yield from result.series
 
 
+class StandInReading:
+    """Reads nothing ahead: as ``stream``, with the failures of each path before its series, as the real one gives them."""
+
+    def __init__(self, paths: Sequence[Path], progress=None, shard: Shard = WHOLE) -> None:
+        self.paths, self.progress, self.shard = paths, progress, shard
+        self.anything = any(path.name not in ("absent", "empty") for path in paths)
+
+    def __enter__(self) -> StandInReading:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        """Nothing to end."""
+
+    def __iter__(self) -> Iterator[MRSeries | InputError]:
+        for path in self.paths:
+            try:
+                result = backend.scan(path, self.progress)
+            except InputError as error:
+                yield error
+                continue
+            yield from result.failures
+            yield from result.series
+            if not result.failures and not result.series:
+                yield nothing_in(path, result.skipped)
+
+
 class StandInScorer:
     """Gives each slice the score that is drawn in it."""
 
@@ -128,6 +156,7 @@ def install(setattr_=setattr) -> None:
     """Put the stand-ins in place."""
     setattr_(backend, "scan", scan)
     setattr_(backend, "stream", stream)
+    setattr_(backend, "read_ahead", StandInReading)
     setattr_(backend, "make_scorer", StandInScorer)
 
 

@@ -76,7 +76,7 @@ def test_a_bad_series_that_slipped_in_is_named_and_not_used(stand_in):
     assert table(out)[0]["status"] == "ok; 1 outlier left out"
     assert table(out)[0]["limit"] == "78.0"
     assert err.splitlines()[0] == (
-        "miqanet: site with outlier (t2 of Curie, 24): scores 21.0 where the others of its protocol score 78.0 to 89.5; "
+        "miqanet: t2 of Curie, 24: scores 21.0 where the others of its protocol score 78.0 to 89.5; "
         "left out as an outlier: look at it"
     )
 
@@ -93,7 +93,8 @@ def test_what_is_left_out_is_counted_and_what_cannot_be_read_is_named(stand_in):
     assert table(out)[0]["series"] == "24"
     assert err.splitlines() == [
         f"miqanet: {Path('one bad/x.dcm')}: is cut short; fetch it again",
-        "miqanet: empty: holds no image; name a folder of DICOM series",
+        "miqanet: empty: holds no image (left out: 2 x PDF); give DICOM, NIfTI (.nii, .nii.gz), NRRD, MetaImage (.mha, .mhd), "
+        "PNG or JPEG",
         "miqanet: absent: does not exist; check the path",
         "left out: 2 x does not say how it was acquired",
         "left out: 1 x modality CT",

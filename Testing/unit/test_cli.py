@@ -426,7 +426,7 @@ def test_help_is_fast():
 
 
 def test_names_are_safe_and_unique_on_any_system():
-    taken: set[str] = {"index"}
+    taken = {"index": 1}
     assert unique_name("../..\\a:b*c?", taken) == "a_b_c"
     assert unique_name("A b C", taken) == "A_b_C-2"  # Windows and macOS do not tell A from a
     assert unique_name("index", taken) == "index-2"

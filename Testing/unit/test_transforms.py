@@ -17,6 +17,14 @@ def test_normalising_ignores_units_and_neighbours() -> None:
     assert np.allclose(normalise(stack * 3.5 + 40)[1], alone, atol=1e-5)
 
 
+def test_normalising_is_what_monai_does_with_each_slice() -> None:
+    from monai.transforms import ScaleIntensityRangePercentiles
+
+    stack = stack_like(3) - 200
+    theirs = ScaleIntensityRangePercentiles(0.5, 99.8, 0.0, 1.0, clip=True, channel_wise=True)(stack)
+    assert np.allclose(normalise(stack), np.asarray(theirs), atol=1e-6)
+
+
 def test_a_constant_slice_becomes_zero_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     assert not normalise(np.full((1, 32, 32), 7.0)).any()
     assert not recwarn.list

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from miqanet_core.quality import SeriesQuality
 from miqanet_core.series import MRSeries
 
 if TYPE_CHECKING:
-    from miqanet_core.readers import ReadResult
+    from miqanet_core.readers import ReadResult, Shard
 
 SliceProgress = Callable[[int, float | None], None]
 
@@ -31,6 +32,16 @@ class SeriesScorer(Protocol):
         ...
 
 
+class Reading(Protocol):
+    """What the command needs of reading ahead: see :class:`~miqanet_core.readers.ReadAhead`."""
+
+    anything: bool
+
+    def __enter__(self) -> Reading: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None: ...
+    def __iter__(self) -> Iterator[MRSeries | InputError]: ...
+
+
 def make_scorer(model: str, device: str, precision: str, policy: Policy, baseline: Baseline | None = None) -> SeriesScorer:
     """The scorer that the options ask for; ModelError when there is no such model, device or precision, or the baseline is
     another model's."""
@@ -44,6 +55,13 @@ def scan(path: Path, progress: Callable[[int, int], None] | None = None) -> Read
     from miqanet_core import readers
 
     return readers.scan(path, progress)
+
+
+def read_ahead(paths: Sequence[Path], progress: Callable[[int, int], None], shard: Shard) -> Reading:
+    """The series below the paths, one after another, read in processes of their own while others are scored."""
+    from miqanet_core import readers
+
+    return readers.ReadAhead(paths, progress, shard)
 
 
 def stream(path: Path, failures: list[InputError], progress: Callable[[int, int], None] | None = None) -> Iterator[MRSeries]:

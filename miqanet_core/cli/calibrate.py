@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from miqanet_core.errors import InputError
 from miqanet_core.policy import Policy, format_score
 from miqanet_core.protocol import protocol_of
 from miqanet_core.quality import ModelIdentity, Normal
+from miqanet_core.readers import WHOLE
 from miqanet_core.report.files import write_file
 from miqanet_core.series import MRSeries
 
@@ -63,11 +64,10 @@ def run(paths: Sequence[Path], out: Path, *, model: str = "default", device: str
     """The command, its options explained in ``commands.py``; leaves with typer.Exit when the status is not 0."""
     _check_target(out)
     policy = Policy.default()
-    scorer = make_scorer(model, device, precision, policy)
     gathered = _Gathered()
-    with make_reporter(ProgressKind.AUTO) as reporter:
-        for path in paths:
-            _gather(path, gathered, scorer, reporter)
+    with make_reporter(ProgressKind.AUTO) as reporter, backend.read_ahead(paths, reporter.reading, WHOLE) as reading:
+        scorer = make_scorer(model, device, precision, policy)
+        _gather(reading, gathered, scorer, reporter)
     for reason, count in sorted(gathered.left_out.items()):
         inform(f"left out: {count} x {reason}")
     if gathered.model is None or not gathered.good:
@@ -92,36 +92,37 @@ def _check_target(out: Path) -> None:
         raise UsageError(f"--out {out}: cannot be written; name a file in a folder that you may write to")
 
 
-def _gather(path: Path, gathered: _Gathered, scorer: backend.SeriesScorer, reporter: Reporter) -> None:
-    """Score the series below a path, one at a time in memory; each failure is told."""
-    failures: list[InputError] = []
+def _gather(
+    found: Iterable[MRSeries | InputError], gathered: _Gathered, scorer: backend.SeriesScorer, reporter: Reporter
+) -> None:
+    """Score the series, one at a time in memory; each failure is told."""
     number = -1
+    for one in found:
+        try:
+            if isinstance(one, InputError):
+                raise one
+            number += 1
+            _take(number, one, gathered, scorer, reporter)
+        except InputError as error:
+            gathered.failed = True
+            complain(str(error))
+
+
+def _take(number: int, series: MRSeries, gathered: _Gathered, scorer: backend.SeriesScorer, reporter: Reporter) -> None:
+    protocol = protocol_of(series)
+    if reason := gathered.reason_to_leave_out(series, protocol):
+        gathered.left_out[reason] += 1
+        return
     try:
-        for number, series in enumerate(backend.stream(path, failures, reporter.reading)):
-            protocol = protocol_of(series)
-            if reason := gathered.reason_to_leave_out(series, protocol):
-                gathered.left_out[reason] += 1
-                continue
-            try:
-                quality = score_one(number, series, scorer, reporter)
-            except InputError as error:
-                failures.append(error)
-                continue
-            finally:
-                reporter.done(number, "")
-            if quality.score is None or protocol is None:
-                gathered.left_out["unlike known MR" if quality.in_domain is False else "too little anatomy"] += 1
-                continue
-            gathered.model = quality.model
-            name = f"{series.sources[0] if series.sources else path} ({series.description})"
-            gathered.good.setdefault(protocol, []).append(_Good(quality.score, name))
-    except InputError as error:
-        failures.append(error)
-    if number < 0 and not failures:
-        failures.append(InputError(path, "holds no image", "name a folder of DICOM series"))
-    for failure in failures:
-        gathered.failed = True
-        complain(str(failure))
+        quality = score_one(number, series, scorer, reporter)
+    finally:
+        reporter.done(number, "")
+    if quality.score is None or protocol is None:
+        gathered.left_out["unlike known MR" if quality.in_domain is False else "too little anatomy"] += 1
+        return
+    gathered.model = quality.model
+    name = f"{series.sources[0]} ({series.description})" if series.sources else series.description
+    gathered.good.setdefault(protocol, []).append(_Good(quality.score, name))
 
 
 def _outlier(series: _Good, normal: Normal) -> str:

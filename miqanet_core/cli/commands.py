@@ -86,6 +86,12 @@ def score(
     fail_on_flag: Annotated[
         bool, typer.Option("--fail-on-flag", help="Exit with 3 if a series is flagged.", rich_help_panel=_HOW)
     ] = False,
+    shard: Annotated[
+        str,
+        typer.Option(metavar="I/N", help="Score only part I of N, so that N processes or machines share the work: same PATHs "
+                                         "for all, each series in one part. Results are kept apart: scores.csv becomes "
+                                         "scores.2-of-4.csv, results/ becomes results/2-of-4/.", rich_help_panel=_HOW),
+    ] = "1/1",
 ) -> None:  # fmt: skip
     """Score MR series: every slice from 0 (worst) to 100 (best), a verdict, and where the quality is lost.
 
@@ -115,6 +121,7 @@ def score(
         progress=progress,
         fail_on_flag=fail_on_flag,
         identity=identity,
+        shard=shard,
     )
 
 

@@ -24,6 +24,7 @@ class Reporter(Protocol):
     def slice(self, index: int, score: float | None) -> None: ...
     def done(self, series: int, result: str) -> None: ...
     def error(self, message: str, source: str = "", kind: ErrorKind = ErrorKind.INPUT) -> None: ...
+    def pause(self) -> None: ...
 
 
 def make_reporter(kind: ProgressKind) -> Reporter:
@@ -59,14 +60,19 @@ class Silent:
     def error(self, message: str, source: str = "", kind: ErrorKind = ErrorKind.INPUT) -> None:
         """Said nowhere: the complaint on stderr is enough."""
 
+    def pause(self) -> None:
+        """Leave the terminal to a result until the next ``start``."""
+
 
 class Bar(Silent):
-    """A bar on stderr, one line a series; gone when it is done, so that it does not stand in the result's way."""
+    """A bar for the series and one for the reading ahead, on stderr; gone when done, so that they do not stand in the result's
+    way. ``reading`` may be called from another thread."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=stderr(), transient=True)
-        self._task: TaskID | None = None
+        self._series: TaskID | None = None
+        self._files: TaskID | None = None
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -76,30 +82,29 @@ class Bar(Silent):
         self._progress.stop()
 
     def reading(self, done: int, total: int) -> None:
-        if self._task is None:
-            self._begin("Reading files", total)
-        self._progress.update(self._task, completed=done)  # type: ignore[arg-type]
+        if self._files is None:
+            self._files = self._progress.add_task("Reading files", total=total)
+        self._progress.update(self._files, completed=done)
         if done >= total:
-            self._end()
+            self._progress.remove_task(self._files)
+            self._files = None
 
     def start(self, series: int, slices: int, name: str, source: str = "") -> None:
-        self._end()
-        self._begin(harmless(name)[:40] or f"Series {series + 1}", slices)
+        self.done(series, "")
+        self._progress.start()
+        self._series = self._progress.add_task(harmless(name)[:40] or f"Series {series + 1}", total=slices)
 
     def slice(self, index: int, score: float | None) -> None:
-        if self._task is not None:
-            self._progress.advance(self._task)
+        if self._series is not None:
+            self._progress.advance(self._series)
 
     def done(self, series: int, result: str) -> None:
-        self._end()
+        if self._series is not None:
+            self._progress.remove_task(self._series)
+            self._series = None
 
-    def _begin(self, name: str, total: int) -> None:
-        self._task = self._progress.add_task(name, total=total)
-
-    def _end(self) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
+    def pause(self) -> None:
+        self._progress.stop()
 
 
 class JsonLines(Silent):

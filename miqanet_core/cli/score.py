@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import typer
@@ -13,11 +13,12 @@ from miqanet_core.cli.guard import FAILED, FLAGGED, UsageError
 from miqanet_core.cli.kinds import ErrorKind, ProgressKind
 from miqanet_core.cli.outputs import Targets, Writer, with_identity
 from miqanet_core.cli.progress import Reporter, make_reporter
-from miqanet_core.cli.table import print_results
+from miqanet_core.cli.table import print_result
 from miqanet_core.cli.terminal import complain
 from miqanet_core.errors import InputError, ModelError
 from miqanet_core.policy import Policy
 from miqanet_core.quality import SeriesQuality
+from miqanet_core.readers import Shard
 from miqanet_core.series import MRSeries
 
 
@@ -33,28 +34,44 @@ def run(
     progress: ProgressKind = ProgressKind.AUTO,
     fail_on_flag: bool = False,
     identity: bool = False,
+    shard: str = "1/1",
 ) -> None:
     """The command, its options explained in ``commands.py``; leaves with typer.Exit when the status is not 0."""
     if progress is ProgressKind.JSONL and (targets.use_stdout or not (targets.json or targets.out)):
         raise UsageError("--progress jsonl takes stdout; give the result a file with --json F or --out DIR")
+    part = _shard(shard)
+    targets = targets.of(part)
     with make_reporter(progress) as reporter:
         policy = load_policy(policy_file)
         baseline = load_baseline(baseline_file)
-        series, failed = read(paths, reporter)
-        if targets.overlay and len(series) > 1:
-            raise UsageError(f"--overlay takes one series and there are {len(series)}; use --out DIR, it writes one for each")
         writer = Writer(targets, policy)
-        if series:
-            scorer = make_scorer(model, device, precision, policy, baseline)
-            failed |= _score_all(series, scorer, writer, reporter, identity)
+        with backend.read_ahead(paths, reporter.reading, part) as reading:
+            # Files are read meanwhile; where there are none, nobody waits for torch.
+            scorer = make_scorer(model, device, precision, policy, baseline) if reading.anything else None
+            found = _at_most_one_series(reading) if targets.overlay else reading
+            failed = _score_all(found, scorer, writer, reporter, identity)
         _finish(writer, reporter)
-    results = [quality for _, quality in writer.results]
-    if results and targets.none_named:
-        print_results(results, policy)
     if failed:
         raise typer.Exit(FAILED)
-    if fail_on_flag and any(quality.flagged for quality in results):
+    if fail_on_flag and writer.flagged:
         raise typer.Exit(FLAGGED)
+
+
+def _shard(text: str) -> Shard:
+    index, _, count = text.partition("/")
+    if index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count):
+        return Shard(int(index), int(count))
+    raise UsageError(f"--shard {text}: name a part and how many there are, for example 2/4")
+
+
+def _at_most_one_series(found: Iterable[MRSeries | InputError]) -> list[MRSeries | InputError]:
+    """All that was found, held back until it is sure that there is no second series."""
+    held: list[MRSeries | InputError] = []
+    for one in found:
+        if isinstance(one, MRSeries) and any(isinstance(other, MRSeries) for other in held):
+            raise UsageError("--overlay takes one series and there are more; use --out DIR, it writes one for each")
+        held.append(one)
+    return held
 
 
 def load_policy(path: Path | None) -> Policy:
@@ -83,19 +100,6 @@ def make_scorer(
         raise UsageError(str(error)) from error
 
 
-def read(paths: Sequence[Path], reporter: Reporter) -> tuple[list[MRSeries], bool]:
-    """Every series below the paths, and whether something could not be read; each such thing has been told by then."""
-    series: list[MRSeries] = []
-    failed = False
-    for path in paths:
-        found, failures = _scan(path, reporter)
-        series.extend(found)
-        for failure in failures:
-            failed = True
-            tell(failure, reporter)
-    return series, failed
-
-
 def score_one(
     number: int, series: MRSeries, scorer: backend.SeriesScorer, reporter: Reporter, identity: bool = False
 ) -> SeriesQuality:
@@ -105,21 +109,38 @@ def score_one(
 
 
 def _score_all(
-    series: Sequence[MRSeries], scorer: backend.SeriesScorer, writer: Writer, reporter: Reporter, identity: bool
+    found: Iterable[MRSeries | InputError],
+    scorer: backend.SeriesScorer | None,
+    writer: Writer,
+    reporter: Reporter,
+    identity: bool,
 ) -> bool:
+    """Score each series and let go of it; tell each failure. Returns whether there was one."""
     failed = False
-    for number, one in enumerate(series):
+    number = printed = 0
+    for one in found:
+        if isinstance(one, InputError):
+            failed = True
+            tell(one, reporter)
+            continue
+        assert scorer is not None
         try:
             quality = score_one(number, one, scorer, reporter, identity)
         except InputError as error:
             failed = True
             tell(error, reporter)
             continue
+        finally:
+            number += 1
         result = writer.add(one, quality)
         if result:
-            reporter.done(number, str(result))
+            reporter.done(number - 1, str(result))
         else:
-            writer.waiting.append(number)
+            writer.waiting.append(number - 1)
+        if writer.targets.none_named:
+            reporter.pause()
+            print_result(quality, writer.policy, first=not printed)
+            printed += 1
     return failed
 
 
@@ -128,18 +149,6 @@ def _finish(writer: Writer, reporter: Reporter) -> None:
     writer.finish()
     for number in writer.waiting:
         reporter.done(number, str(writer.targets.json or ""))
-
-
-def _scan(path: Path, reporter: Reporter) -> tuple[list[MRSeries], list[InputError]]:
-    try:
-        result = backend.scan(path, reporter.reading)
-    except InputError as error:
-        return [], [error]
-    if result.series or result.failures:
-        return result.series, result.failures
-    left_out = ", ".join(f"{count} x {reason}" for reason, count in sorted(result.skipped.items()))
-    problem = f"holds no image (left out: {left_out})" if left_out else "holds no file"
-    return [], [InputError(path, problem, "name a DICOM folder, or a NIfTI, NRRD, MetaImage, PNG or JPEG file")]
 
 
 def tell(error: InputError, reporter: Reporter) -> None:

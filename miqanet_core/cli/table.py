@@ -29,15 +29,20 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def print_results(results: Sequence[SeriesQuality], policy: Policy) -> None:
-    """Every series on stdout: drawn for a terminal, one plain line per slice for a file or a pipe."""
-    console = stdout()
+    """Every series on stdout."""
     for number, quality in enumerate(results):
-        if number:
-            console.print()
-        if console.is_terminal and "utf" in (console.encoding or "").lower():
-            console.print(_drawn(quality, policy, console))
-        else:
-            sys.stdout.write(plain(quality))
+        print_result(quality, policy, first=number == 0)
+
+
+def print_result(quality: SeriesQuality, policy: Policy, *, first: bool) -> None:
+    """One series on stdout: drawn for a terminal, one plain line per slice for a file or a pipe."""
+    console = stdout()
+    if not first:
+        console.print()
+    if console.is_terminal and "utf" in (console.encoding or "").lower():
+        console.print(_drawn(quality, policy, console))
+    else:
+        sys.stdout.write(plain(quality))
 
 
 def plain(quality: SeriesQuality) -> str:

@@ -2,9 +2,11 @@
 
 ``read_series`` is for one series and ``read_all_series`` for all of a folder; both stop at the first fault. ``scan`` reads
 what can be read and hands the faults back beside it, so that one bad series does not stop the others; ``stream`` does so series
-by series.
+by series. ``ReadAhead`` does so in processes of its own, ahead of their use; ``Shard`` is a part of the series.
 """
 
+from miqanet_core.readers.ahead import ReadAhead
 from miqanet_core.readers.scan import ReadResult, read_all_series, read_series, scan, stream
+from miqanet_core.readers.shard import WHOLE, Shard
 
-__all__ = ["ReadResult", "read_all_series", "read_series", "scan", "stream"]
+__all__ = ["WHOLE", "ReadAhead", "ReadResult", "Shard", "read_all_series", "read_series", "scan", "stream"]

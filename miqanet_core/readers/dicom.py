@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pydicom
@@ -34,10 +35,44 @@ _NO_PICTURES = (
 
 @dataclass(frozen=True)
 class Header:
-    """One image file whose header was read."""
+    """One image file whose header was read: its series, and where in the file the header ended.
+
+    ``kept`` is the header itself, or None where it was let go: those of a whole archive do not fit into memory. A Header
+    travels between processes without it.
+    """
 
     path: Path
-    dataset: Dataset
+    series_uid: str
+    series_number: int
+    pixels_at: int
+    kept: Dataset | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "kept": None}
+
+    def let_go(self) -> Header:
+        """The same without what takes memory."""
+        return replace(self, kept=None)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The header; read once more where it was let go."""
+        if self.kept is not None:
+            return self.kept
+        try:
+            return _parse(self.path)[0]
+        except LeftOut as left_out:
+            raise InputError(self.path, f"has changed while it was read ({left_out.reason})", "score it again") from None
+
+
+class _File(NamedTuple):
+    """The frames of one file."""
+
+    frames: list[Frame]
+    pixels_at: int
+
+    def pixels(self) -> np.ndarray:
+        return read_pixels(self.frames, self.pixels_at)
 
 
 @hush_pydicom()
@@ -48,7 +83,7 @@ def read_headers(
     headers = []
     for path in paths:
         try:
-            headers.append(Header(path, _read_header(path)))
+            headers.append(_read_header(path))
             continue
         except LeftOut as left_out:
             skipped[left_out.reason] += 1
@@ -58,15 +93,20 @@ def read_headers(
     return headers
 
 
-def _read_header(path: Path) -> Dataset:
-    with faults_of(path, "is not DICOM that can be read"):
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+def _read_header(path: Path) -> Header:
+    dataset, pixels_at = _parse(path)
+    return Header(path, text(dataset, "SeriesInstanceUID"), whole(dataset, "SeriesNumber"), pixels_at, dataset)
+
+
+def _parse(path: Path) -> tuple[Dataset, int]:
+    with faults_of(path, "is not DICOM that can be read"), path.open("rb") as file:
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
         if len(dataset) == 0 and not value(dataset.file_meta, "MediaStorageSOPClassUID"):
             raise InputError(path, "is cut short: it ends before the image is described", EXPORT_AGAIN)
         _leave_out(dataset)
         if value(dataset, "Rows") is None or value(dataset, "Columns") is None:
             raise LeftOut(HEADER_ALONE)
-    return dataset
+        return dataset, file.tell()
 
 
 def _leave_out(dataset: Dataset) -> None:
@@ -78,15 +118,12 @@ def _leave_out(dataset: Dataset) -> None:
         raise LeftOut("DICOM object of a private class" if name == uid else f"DICOM {name}")
 
 
-@hush_pydicom()
-def by_series(headers: list[Header]) -> list[list[Header]]:
+def by_series(headers: Iterable[Header]) -> list[list[Header]]:
     """Headers that share a Series Instance UID, in the order of series numbers; a file without the UID is its own series."""
     groups: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
-        uid = text(header.dataset, "SeriesInstanceUID")
-        groups.setdefault((uid, "" if uid else str(header.path)), []).append(header)
-    order = sorted(groups, key=lambda key: (whole(groups[key][0].dataset, "SeriesNumber"), key))
-    return [groups[key] for key in order]
+        groups.setdefault((header.series_uid, "" if header.series_uid else str(header.path)), []).append(header)
+    return [groups[key] for key in sorted(groups, key=lambda key: (groups[key][0].series_number, key))]
 
 
 @hush_pydicom()
@@ -95,29 +132,29 @@ def read(headers: list[Header], tick: Callable[[int], None]) -> list[MRSeries]:
 
     Raises InputError when any file of the series cannot be read: a series scored without some of its slices would be another.
     """
-    files: dict[Path, list[Frame]] = {}
+    files: dict[Path, _File] = {}
     for header in headers:
         with faults_of(header.path, NOT_UNDERSTOOD):
-            files[header.path] = frames_of(header.path, header.dataset)
+            files[header.path] = _File(frames_of(header.path, header.dataset), header.pixels_at)
     with faults_of(headers[0].path, NOT_UNDERSTOOD):
         return _read_stacks(files, tick)
 
 
-def _read_stacks(files: dict[Path, list[Frame]], tick: Callable[[int], None]) -> list[MRSeries]:
+def _read_stacks(files: dict[Path, _File], tick: Callable[[int], None]) -> list[MRSeries]:
     repeated = _repeated_files(files)
     for path in repeated:
         del files[path]
-    stacks = stacks_of([frame for frames in files.values() for frame in frames])
+    stacks = stacks_of([frame for file in files.values() for frame in file.frames])
     volumes = [_empty_volume(stack) for stack in stacks]
     slots = {
         (frame.source, frame.index): volume[index]
         for stack, volume in zip(stacks, volumes, strict=True)
         for index, frame in enumerate(stack.frames)
     }
-    for path, frames in files.items():
-        pixels = read_pixels(frames)
+    for path, file in files.items():
+        pixels = file.pixels()
         check_finite(path, pixels)
-        for frame in frames:
+        for frame in file.frames:
             slots[path, frame.index][:] = pixels[frame.index]
         tick(1)
     return [_series(stack, voxels, len(repeated)) for stack, voxels in zip(stacks, volumes, strict=True)]
@@ -127,11 +164,11 @@ def _empty_volume(stack: Stack) -> np.ndarray:
     return np.empty((len(stack.frames), stack.frames[0].rows, stack.frames[0].columns), dtype=np.float32)
 
 
-def _repeated_files(files: dict[Path, list[Frame]]) -> list[Path]:
+def _repeated_files(files: dict[Path, _File]) -> list[Path]:
     """Files that hold the same instance at the same place with the same pixels as an earlier one: copies."""
     same_uid: dict[str, list[Path]] = {}
-    for path, frames in files.items():
-        if uid := text(frames[0].header, "SOPInstanceUID"):
+    for path, file in files.items():
+        if uid := text(file.frames[0].header, "SOPInstanceUID"):
             same_uid.setdefault(uid, []).append(path)
     return [
         path
@@ -141,10 +178,10 @@ def _repeated_files(files: dict[Path, list[Frame]]) -> list[Path]:
     ]
 
 
-def _same_image(ours: list[Frame], theirs: list[Frame]) -> bool:
-    if len(ours) != len(theirs) or not all(map(_same_place, ours, theirs)):
+def _same_image(ours: _File, theirs: _File) -> bool:
+    if len(ours.frames) != len(theirs.frames) or not all(map(_same_place, ours.frames, theirs.frames)):
         return False
-    return np.array_equal(read_pixels(ours), read_pixels(theirs))
+    return np.array_equal(ours.pixels(), theirs.pixels())
 
 
 def _same_place(ours: Frame, theirs: Frame) -> bool:

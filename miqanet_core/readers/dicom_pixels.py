@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_modality_lut, get_decoder, pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -20,17 +21,20 @@ from miqanet_core.series import COLOUR_NOTE
 INVERTED_NOTE = "MONOCHROME1 was inverted, so that high values are bright"
 UNCOMPRESSED = "export it again, uncompressed"
 _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_IMAGE_PIXEL = 0x0028  # the group that describes the pixels
+_PIXEL_DATA, _UNDEFINED = b"\xe0\x7f\x10\x00", 0xFFFFFFFF
 
 
-def read_pixels(frames: list[Frame]) -> np.ndarray:
+def read_pixels(frames: list[Frame], pixels_at: int) -> np.ndarray:
     """All frames of the one file that ``frames`` come from: float32, (frames, rows, columns).
 
+    ``pixels_at``: where in the file its header ended, in bytes.
     Rescale slope and intercept or the modality LUT are applied (PS3.3 C.11.1), MONOCHROME1 is inverted, colour turned to
     grey. Window centre and width are for displays and are never used. Raises InputError.
     """
     path = frames[0].source
     with faults_of(path, "its pixels cannot be understood"):
-        dataset = pydicom.dcmread(path, force=True)
+        dataset = _image_of(path, frames[0].header, pixels_at)
         _set_transfer_syntax(dataset)
         _check(path, dataset)
         pixels = _rescale(path, _grey(dataset, _decode(path, dataset)), dataset, frames)
@@ -43,6 +47,36 @@ def notes_of(header: Dataset) -> list[str]:
     if photometric == "MONOCHROME1":
         return [INVERTED_NOTE]
     return [COLOUR_NOTE] if whole(header, "SamplesPerPixel", 1) > 1 or photometric == "PALETTE COLOR" else []
+
+
+def _image_of(path: Path, header: Dataset, pixels_at: int) -> Dataset:
+    """What describes the pixels, and the pixels.
+
+    The header is not read again where the pixels follow it as they are: parsing it takes longer than all the rest.
+    """
+    pixels = _uncompressed(path, header, pixels_at)
+    if pixels is None:
+        return pydicom.dcmread(path, force=True)
+    image = header.group_dataset(_IMAGE_PIXEL)
+    image.file_meta = header.file_meta
+    image.set_original_encoding(*header.original_encoding)
+    image.add(pixels)
+    return image
+
+
+def _uncompressed(path: Path, header: Dataset, pixels_at: int) -> DataElement | None:
+    """Pixel Data that lie in the file as they are, little endian and of a known length (PS3.5 7.1, A.1, A.2); else None."""
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax not in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
+        return None
+    with path.open("rb") as file:
+        file.seek(pixels_at)
+        start = file.read(8 if syntax == ImplicitVRLittleEndian else 12)
+        vr = start[4:-4] or b"OW\0\0"
+        length = int.from_bytes(start[-4:], "little")
+        if start[:4] != _PIXEL_DATA or vr not in (b"OW\0\0", b"OB\0\0") or length == _UNDEFINED:
+            return None
+        return DataElement("PixelData", vr[:2].decode(), file.read(length))
 
 
 def _set_transfer_syntax(dataset: Dataset) -> None:

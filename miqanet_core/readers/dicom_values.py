@@ -6,14 +6,20 @@ import math
 from typing import Any
 
 import numpy as np
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 
 
 def value(header: Dataset, keyword: str) -> Any:
     """The value, or None when it is absent, empty or cannot be converted."""
+    tag = tag_for_keyword(keyword)
+    # By tag: what is absent, as most are, costs pydicom an exception when it is asked for by keyword.
+    if tag is None or tag not in header.keys():  # noqa: SIM118
+        return None
     try:
-        found = header.get(keyword)
+        found = header[BaseTag(tag)].value
     except (ValueError, TypeError, NotImplementedError, ArithmeticError, AttributeError, KeyError):
         return None
     return None if found is None or (isinstance(found, str | bytes | MultiValue) and len(found) == 0) else found
@@ -69,6 +75,8 @@ def item(header: Dataset, keyword: str) -> Dataset:
 
 def private(header: Dataset, group: int, creator: str, offset: int) -> Any:
     """A private element's value by its block's creator (PS3.5 7.8.1), or None."""
+    if not any(tag >> 16 == group for tag in header.keys()):  # noqa: SIM118 - most vendors' groups are not there
+        return None
     try:
         return header.private_block(group, creator)[offset].value
     except (KeyError, ValueError, TypeError, NotImplementedError, AttributeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 
@@ -114,3 +115,9 @@ def unreadable(path: Path, reason: str) -> InputError:
         return InputError(path, "is a packed archive", "unpack it and give the folder")
     cure = EXPORT_AGAIN if reason == "empty file" else FORMATS
     return InputError(path, f"is no image MIQA can read ({reason})", cure)
+
+
+def nothing_in(path: Path | str, skipped: Mapping[str, int]) -> InputError:
+    """What to say of a path without any image; ``skipped``: how many files were left out, by reason."""
+    left_out = ", ".join(f"{count} x {reason}" for reason, count in sorted(skipped.items()))
+    return InputError(path, f"holds no image (left out: {left_out})" if left_out else "holds no file", FORMATS)

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
 from miqanet_core.errors import InputError
-from miqanet_core.readers import dicom
 from miqanet_core.readers.faults import LeftOut, no_permission
-from miqanet_core.readers.kinds import FORMATS, Kind, recognise, unreadable
+from miqanet_core.readers.kinds import nothing_in, recognise
+from miqanet_core.readers.steps import Listing, Progress, in_turn, read
 from miqanet_core.series import MRSeries
-
-Progress = Callable[[int, int], None]
-# Imported when there is such a file: most are DICOM, and the processes of the listener start sooner without SimpleITK.
-_ONE_FILE = {Kind.NIFTI: "nifti", Kind.ITK: "itk", Kind.PICTURE: "picture"}
 
 
 @dataclass(frozen=True)
@@ -57,9 +51,7 @@ def read_all_series(path: str | Path, progress: Progress | None = None) -> list[
     if result.failures:
         raise result.failures[0]
     if not result.series:
-        left_out = ", ".join(f"{count} x {reason}" for reason, count in sorted(result.skipped.items()))
-        problem = f"holds no image (left out: {left_out})" if left_out else "holds no file"
-        raise InputError(path, problem, FORMATS)
+        raise nothing_in(path, result.skipped)
     return result.series
 
 
@@ -78,48 +70,26 @@ def stream(path: str | Path, result: ReadResult, progress: Progress | None = Non
 
     ``result`` takes the failures and what was skipped; they are complete when the last series has come.
     """
-    path = Path(path)
-    files = _sort_out(_walk(path, result) if _is_folder(path) else [path], result)
-    tick = _Ticker(sum(map(len, files.values())), progress)
-    headers = dicom.read_headers(files[Kind.DICOM], result.failures, result.skipped, tick)
-    for group in dicom.by_series(headers):
-        with _failures_into(result), tick.files(len(group)):
-            yield from dicom.read(group, tick)
-    for kind, reader in _ONE_FILE.items():
-        for file in files[kind]:
-            with _failures_into(result), tick.files(1):
-                yield from import_module(f"miqanet_core.readers.{reader}").read(file)
-    if not path.is_dir() and result.skipped:
-        result.failures.append(unreadable(path, next(iter(result.skipped))))
+    listing = look(path)
+    for found in read(listing, in_turn, progress):
+        if isinstance(found, InputError):
+            result.failures.append(found)
+        else:
+            yield found
+    result.skipped.update(listing.skipped)
 
 
-class _Ticker:
-    """Counts files read and reports each to the caller's ``progress``."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self.done, self.total, self.progress = 0, total, progress
-
-    def __call__(self, files: int = 1) -> None:
-        self.done += files
-        if self.progress is not None and files:
-            self.progress(self.done, self.total)
-
-    @contextmanager
-    def files(self, count: int) -> Iterator[None]:
-        """Count ``count`` files as done at the end, however far the reading of them came."""
-        end = self.done + count
+def look(path: str | Path) -> Listing:
+    """Which files there are below a path and which reader each is for. InputError when the path may not be looked at."""
+    listing = Listing(Path(path))
+    for file in _walk(listing) if _is_folder(listing.path) else [listing.path]:
         try:
-            yield
-        finally:
-            self(end - self.done)
-
-
-@contextmanager
-def _failures_into(result: ReadResult) -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        result.failures.append(error)
+            listing.files[recognise(file)].append(file)
+        except LeftOut as left_out:
+            listing.skipped[left_out.reason] += 1
+        except InputError as error:
+            listing.failures.append(error)
+    return listing
 
 
 def _is_folder(path: Path) -> bool:
@@ -134,28 +104,16 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir()
 
 
-def _walk(folder: Path, result: ReadResult) -> Iterator[Path]:
-    """Every file below ``folder``, hidden ones apart, by name. Linked folders are not followed: they may lead in a circle."""
+def _walk(listing: Listing) -> Iterator[Path]:
+    """Every file below the path, hidden ones apart, by name. Linked folders are not followed: they may lead in a circle."""
 
     def refused(error: OSError) -> None:
-        result.failures.append(no_permission(Path(error.filename)))
+        listing.failures.append(no_permission(Path(error.filename)))
 
-    for root, folders, names in os.walk(folder, onerror=refused):
+    for root, folders, names in os.walk(listing.path, onerror=refused):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if name.startswith("."):
-                result.skipped["hidden file"] += 1
+                listing.skipped["hidden file"] += 1
             else:
                 yield Path(root) / name
-
-
-def _sort_out(paths: Iterable[Path], result: ReadResult) -> dict[Kind, list[Path]]:
-    files: dict[Kind, list[Path]] = {kind: [] for kind in Kind}
-    for path in paths:
-        try:
-            files[recognise(path)].append(path)
-        except LeftOut as left_out:
-            result.skipped[left_out.reason] += 1
-        except InputError as error:
-            result.failures.append(error)
-    return files

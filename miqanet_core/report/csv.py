@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from miqanet_core.quality import SeriesQuality, SliceQuality
 
@@ -30,12 +30,24 @@ def to_csv(results: Sequence[SeriesQuality]) -> str:
 
     Severities, where a model names artefacts, or "unclear", follow as ``artifact_NAME`` columns.
     """
-    artifacts = sorted({name for quality in results for s in quality.slices for name in (*s.artifacts, *s.unclear)})
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(_safe(f"artifact_{name}") for name in artifacts)])
+    return "".join(csv_parts(results, sorted(set().union(*map(artifacts_in, results)))))
+
+
+def artifacts_in(quality: SeriesQuality) -> set[str]:
+    """The artefacts that the model names in a series, or leaves unclear."""
+    return {name for s in quality.slices for name in (*s.artifacts, *s.unclear)}
+
+
+def csv_parts(results: Iterable[SeriesQuality], artifacts: Sequence[str]) -> Iterator[str]:
+    """The table of :func:`to_csv` part by part: the header, then each series; ``artifacts``: the names of its last columns."""
+    yield _lines([[*COLUMNS, *(_safe(f"artifact_{name}") for name in artifacts)]])
     for quality in results:
-        writer.writerows(_row(quality, s, artifacts) for s in quality.slices)
+        yield _lines(_row(quality, s, artifacts) for s in quality.slices)
+
+
+def _lines(rows: Iterable[Sequence[str | int]]) -> str:
+    stream = io.StringIO(newline="")
+    csv.writer(stream, lineterminator="\n").writerows(rows)
     return stream.getvalue()
 
 

