@@ -22,7 +22,6 @@ from fit_domain import domain_figures
 from held_out import PLAIN, SEVERITIES, Ladder, climb, rungs
 from miqanet_core import artifacts
 from miqanet_core.errors import InputError, ModelError
-from miqanet_core.metrics.no_reference.brisque import published_brisque
 from miqanet_core.model import MIQANet, load_model
 from miqanet_core.scorer import Scorer
 from settings import SimulatedSettings, parse
@@ -90,7 +89,6 @@ def evaluate(
     model: str, settings: SimulatedSettings, sources: Sequence[Source], data: list[Path], slices: int
 ) -> dict[str, Any]:
     """All figures of the model card."""
-    published_brisque()  # raises when its package is missing: better now than after a quarter of an hour
     loaded = load_model(model)
     seed, scorer, names = settings.seed, Scorer(model), loaded.config.artifacts
     ladders = climb(scorer, held_out(sources, data, slices, ("test", "validation")))

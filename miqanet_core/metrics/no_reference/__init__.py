@@ -1,1 +1,1 @@
-"""Measures of one image alone: natural-scene statistics (NIQE, BRISQUE, PIQE) and those of MR quality assessment."""
+"""Measures of one image alone: natural-scene statistics (NIQE, IL-NIQE, BRISQUE, PIQE) and those of MR quality assessment."""

@@ -3,7 +3,8 @@
 Ganzetti, Wenderoth, Mantini: Intensity inhomogeneity correction of structural MR images: a data-driven approach to define input
 algorithm parameters, Frontiers in Neuroinformatics 10, 2016; MRIQC's ``cjv`` takes white and grey matter. Here the anatomy's
 intensities are split into three classes by Otsu's two thresholds, and the middle and the bright class stand for the two
-tissues: hence "like". Cut out of one histogram, the classes never overlap, so it rises less with noise than the original.
+tissues: hence "like". Cut out of one histogram, the classes never overlap, so it rises less with noise than the original. Means
+and standard deviations are taken, as in the paper; MRIQC takes medians and median absolute deviations.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Contrast-to-noise ratio of two tissues, without a segmentation.
 
 Magnotta, Friedman, BIRN: Measurement of signal-to-noise and contrast-to-noise in the fBIRN multicenter imaging study, Journal
-of Digital Imaging 19, 2006; MRIQC's ``cnr`` takes white and grey matter. Here two intensity classes of the anatomy stand for
-them, and all that is not anatomy is air: hence "like".
+of Digital Imaging 19, 2006; MRIQC's ``cnr`` takes medians of white and grey matter. Here means of two intensity classes of the
+anatomy stand for them, and all that is not anatomy is air: hence "like".
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Signal in the anatomy over the noise seen in air, whose magnitude follows Rayleigh's law.
 
 Dietrich, Raya, Reeder, Reiser, Schoenberg: Measurement of signal-to-noise ratios in MR images, JMRI 26, 2007, equation A.12;
-MRIQC's ``snrd``. MRIQC looks at air above the head where no artefact should be; here all that is not anatomy is air.
+MRIQC's ``snrd``. MRIQC looks at air above the head where no artefact should be, and takes its median absolute deviation; here
+all that is not anatomy is air, and its standard deviation is taken, as in the paper.
 """
 
 from __future__ import annotations
