@@ -38,9 +38,13 @@ class BaselineRegression(RatedValidation):
     def __init__(self, network: QualityNetwork, settings: BaselineSettings) -> None:
         super().__init__()
         self.network, self.settings = network, settings
-        self.backbone: nn.Module | None = getattr(network, "backbone", None)
         if self.backbone is not None:
             self.backbone.requires_grad_(settings.backbone_learning_rate > 0)
+
+    @property
+    def backbone(self) -> nn.Module | None:
+        """The part of the network that may be pre-trained."""
+        return getattr(self.network, "backbone", None)
 
     def train(self, mode: bool = True) -> BaselineRegression:
         """The backbone keeps the statistics of its pre-training: batches are small."""

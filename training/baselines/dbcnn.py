@@ -24,16 +24,16 @@ class DBCNN(QualityNetwork):
 
     def __init__(self, backbone: str, pretrained: bool) -> None:
         super().__init__()
-        self.backbone = Pyramid(backbone, pretrained)
+        self.backbone = Pyramid(backbone, pretrained, stages=(-2,))
         layers: list[nn.Module] = []
         for before, after, stride in zip((1, *WIDTHS), WIDTHS, STRIDES, strict=False):
             layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         self.distortions = nn.Sequential(*layers)
-        self.dense = nn.Linear(WIDTHS[-1] * self.backbone.widths[-2], 1)
+        self.dense = nn.Linear(WIDTHS[-1] * self.backbone.widths[0], 1)
 
     def forward(self, tiles: Tensor) -> Tensor:
         distortions = self.distortions(tiles[:, None]).flatten(2)
-        photographs = self.backbone(tiles)[-2].flatten(2)
+        photographs = self.backbone(tiles)[0].flatten(2)
         products = (distortions @ photographs.transpose(1, 2)).flatten(1).float() / distortions.shape[-1]
         roots = products.sign() * (products.abs() + 1e-8).sqrt()
         return bounded(self.dense(F.normalize(roots)))

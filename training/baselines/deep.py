@@ -63,7 +63,7 @@ def _baseline(network: type[QualityNetwork], **settings: Any) -> DeepBaseline:
 
 DEEP: Mapping[str, DeepBaseline] = {
     "cnniqa": _baseline(CNNIQA, steps=200, batch_size=8, learning_rate=1e-3),
-    "wadiqam": _baseline(WaDIQaM, steps=160, batch_size=4, learning_rate=3e-4),
+    "wadiqam": _baseline(WaDIQaM, steps=160, batch_size=4, learning_rate=5e-4),
     "nima": _baseline(NIMA, steps=300, batch_size=8, learning_rate=3e-3, backbone=CNN),
     "dbcnn": _baseline(DBCNN, steps=80, batch_size=8, learning_rate=1e-3, backbone=CNN),
     "hyperiqa": _baseline(HyperIQA, steps=300, batch_size=8, learning_rate=1e-3, backbone=CNN),

@@ -53,15 +53,15 @@ def varying(patches: Tensor) -> Tensor:
 
 
 class Pyramid(nn.Module):
-    """The last four stages of a CNN, finest first, each half as fine as the one before it and the last a 32nd of the tile.
+    """Stages of a CNN, finest first, each half as fine as the one before it; the last of all is a 32nd of the tile.
 
-    (B, T, T) -> four maps (B, ``widths[i]``, h, w). ``name``: timm's. ModelError when timm has no such CNN or its weights
-    cannot be had; without ``pretrained`` they are drawn by torch.
+    (B, T, T) -> for each of ``stages``, counted from the end, a map (B, ``widths[i]``, h, w). ``name``: timm's. ModelError when
+    timm has no such CNN or its weights cannot be had; without ``pretrained`` they are drawn by torch.
     """
 
-    def __init__(self, name: str, pretrained: bool) -> None:
+    def __init__(self, name: str, pretrained: bool, stages: tuple[int, ...] = (-4, -3, -2, -1)) -> None:
         super().__init__()
-        self.cnn = _created(name, pretrained, features_only=True, out_indices=(-4, -3, -2, -1))
+        self.cnn = _created(name, pretrained, features_only=True, out_indices=stages)
         self.widths: list[int] = self.cnn.feature_info.channels()
         _keep_intensities(self, self.cnn)
 

@@ -29,12 +29,12 @@ class NIMA(QualityNetwork):
 
     def __init__(self, backbone: str, pretrained: bool) -> None:
         super().__init__()
-        self.backbone = Pyramid(backbone, pretrained)
-        self.dense = nn.Sequential(nn.Dropout(0.75), nn.Linear(self.backbone.widths[-1], RATINGS))
+        self.backbone = Pyramid(backbone, pretrained, stages=(-1,))
+        self.dense = nn.Sequential(nn.Dropout(0.75), nn.Linear(self.backbone.widths[0], RATINGS))
 
     def distribution(self, tiles: Tensor) -> Tensor:
         """How likely each rating is: (B, 10), sums to 1."""
-        out: Tensor = self.dense(self.backbone(tiles)[-1].mean((2, 3)))
+        out: Tensor = self.dense(self.backbone(tiles)[0].mean((2, 3)))
         return out.float().softmax(1)
 
     def forward(self, tiles: Tensor) -> Tensor:
