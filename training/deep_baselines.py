@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,9 +28,7 @@ def judged(name: str, images: dict[str, list[RatedImage]], out: Path, workers: i
     ``srocc``: with the teacher, over all test images; ``low``, ``high``: its 95 % interval, clustered by subject; all None
     where the predictions are all the same.
     """
-    start = time.monotonic()
     predict = learner(name, workers=workers)(images["train"], images["validation"], out)
-    seconds = time.monotonic() - start
     test = images["test"]
     predicted, truth = predict(test), [image.score for image in test]
     settings = DEEP[name].settings.model_dump()
@@ -41,7 +38,7 @@ def judged(name: str, images: dict[str, list[RatedImage]], out: Path, workers: i
         figures: dict[str, float | None] = {"srocc": srocc(predicted, truth), "low": low, "high": high}
     except ValueError:
         figures = dict.fromkeys(("srocc", "low", "high"))
-    return {**about, **figures, "learned": (figures["srocc"] or 0) >= LEARNED, "training_seconds": round(seconds)}
+    return {**about, **figures, "learned": (figures["srocc"] or 0) >= LEARNED}
 
 
 def markdown(results: dict[str, Any], images: dict[str, list[RatedImage]]) -> str:
@@ -54,14 +51,14 @@ def markdown(results: dict[str, Any], images: dict[str, list[RatedImage]]) -> st
         f"Artefacts are simulated and scored by the full-reference teacher; {made_on}. The interval (95 %) resamples test "
         f"subjects; with {subjects['test']} of them it is too narrow.",
         "",
-        "| method | SROCC | interval | backbone | steps of | training, s |",
-        "|---|---|---|---|---|---|",
+        "| method | SROCC | interval | backbone | steps of |",
+        "|---|---|---|---|---|",
     ]
     for found in sorted(results.values(), key=lambda found: -(found["srocc"] or -1)):
         figure, told = found["srocc"], found["settings"]
         shown = ("not defined", "") if figure is None else (f"{figure:.3f}", f"{found['low']:.3f} to {found['high']:.3f}")
         steps = f"{told['steps']} of {told['batch_size']} images"
-        cells = (found["title"], *shown, told["backbone"] or "none", steps, str(found["training_seconds"]))
+        cells = (found["title"], *shown, told["backbone"] or "none", steps)
         lines.append(f"| {' | '.join(cells)} |")
     failed = [found["title"] for found in results.values() if not found["learned"]]
     lines += ["", f"Below {LEARNED}: {', '.join(failed) or 'none'}.", ""]
