@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +65,7 @@ def _scored(scorer: Scorer, image: RatedImage) -> float:
     if score is None:
         raise InputError(image.path, "shows no anatomy that could be scored", "leave it out of the rated images")
     return score
+
+
+# What learns from rated images under a protocol, by name: each call gives one that has learned nothing.
+LEARNERS: dict[str, Callable[[], Learn]] = {"ridge": ridge}

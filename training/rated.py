@@ -33,6 +33,10 @@ TITLES = {"rad-iqmri": "RAD-IQMRI", "kadid10k": "KADID-10k", "koniq10k": "KonIQ-
 # The file that marks a folder as made by stand_in.py, and what everything made from such a folder must say.
 STAND_IN_FILE = "SIMULATED_STAND_IN.txt"
 STAND_IN_TITLE = "SIMULATED STAND-IN, not RAD-IQMRI"
+STAND_IN_CAVEAT = (
+    "Its scores are no opinions: a teacher made of HaarPSI and MS-SSIM gave them, so that these two, and whatever learned from "
+    "that teacher, agree with it by construction. Its slices may be among those that the shipped model was trained on."
+)
 
 UNPACK_AGAIN = "unpack the data set again, or name the folder that holds it with --root"
 _BITMAP = ".bmp"

@@ -1,0 +1,147 @@
+"""What is compared: the methods, in groups, and which of them a set of images allows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import typer
+
+from benchmarking.cases import Case
+from benchmarking.versions import made_of
+from cross_validation import Split, folds_of
+from learners import LEARNERS
+from miqanet_core import metrics
+from miqanet_core.model import load_model
+
+Group = Literal["full_reference", "no_reference", "deep", "mr", "ours"]
+GROUPS: dict[Group, str] = {
+    "full_reference": "full reference",
+    "no_reference": "no reference, natural scenes",
+    "deep": "deep",
+    "mr": "MR measures",
+    "ours": "ours",
+}
+LIST_IS_OURS = "The paper's exact lists are not public; only the counts are. This list is ours."
+# Of the measures without reference, those of natural scenes; the others were made for MR.
+NATURAL_SCENES = ("brisque", "niqe", "piqe", "ilniqe")
+MIQANET = "miqanet"
+
+
+@dataclass(frozen=True)
+class Method:
+    """``learned``: from the rated images, by cross-validation; the others know nothing of them.
+
+    ``better``: which values are the good ones. ``version``: changes whenever its values may. ``origin``: where its parameters
+    come from.
+    """
+
+    name: str
+    group: Group
+    better: Literal["higher", "lower"]
+    version: str
+    origin: str = ""
+    learned: bool = False
+
+    @property
+    def with_reference(self) -> bool:
+        """Whether it sees the undistorted image."""
+        return self.group == "full_reference"
+
+    def fits(self, case: Case) -> bool:
+        """Whether it is defined for images of this size."""
+        if self.learned or self.name == MIQANET:
+            return True
+        metric, (rows, columns) = metrics.info(self.name), case.size
+        return metric.fits(rows, columns) and not (metric.even and (rows % 2 or columns % 2))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``measured``: of each method the cases it is defined for. ``learned``: by ``splits``. ``notes``: what is left out."""
+
+    measured: dict[Method, list[Case]]
+    learned: list[Method]
+    splits: list[Split]
+    notes: list[str]
+
+
+def chosen(names: str) -> list[Method]:
+    """The methods of a list like "full_reference,niqe": groups, names, or "all"; each once, in the order of groups.
+
+    typer.BadParameter for an unknown name.
+    """
+    known = {name: group for group, some in _names().items() for name in some}
+    wanted: set[str] = set()
+    for name in (part.strip() for part in names.split(",")):
+        if name == "all":
+            wanted |= set(known)
+        elif name in GROUPS:
+            wanted |= {each for each, group in known.items() if group == name}
+        elif name in known:
+            wanted.add(name)
+        else:
+            there = f"all, {', '.join(GROUPS)}, or of {', '.join(known)}"
+            raise typer.BadParameter(f"no method or group is called {name!r}; choose of {there}", param_hint="--methods")
+    return [_method(name, group) for name, group in known.items() if name in wanted]
+
+
+def plan(methods: Sequence[Method], cases: Sequence[Case], folds: int) -> Plan:
+    """Which methods can be put to the test on which cases; whatever cannot stands in the notes."""
+    notes: list[str] = []
+    if any(method.with_reference for method in methods) and not cases[0].reference_content:
+        count = sum(method.with_reference for method in methods)
+        notes.append(
+            f"{count} full-reference methods are left out: the set comes without undistorted images; "
+            "name their folder with --references."
+        )
+        methods = [method for method in methods if not method.with_reference]
+    learned = [method for method in methods if method.learned]
+    splits: list[Split] = []
+    if learned:
+        try:
+            splits = folds_of([case.rated for case in cases], folds)
+        except ValueError as error:
+            notes.append(f"{', '.join(method.name for method in learned)}: left out, as {error}.")
+            learned = []
+    measured: dict[Method, list[Case]] = {}
+    for method in methods:
+        if method.learned:
+            continue
+        fit = [case for case in cases if method.fits(case)]
+        if len(fit) < len(cases):
+            unfit = Counter(case.size for case in cases if not method.fits(case))
+            sizes = ", ".join(f"{rows} x {columns}" for rows, columns in unfit)
+            left = "left out: " if not fit else ""
+            notes.append(f"{method.name}: {left}not defined for the size of {unfit.total()} of {len(cases)} images ({sizes}).")
+        if fit:
+            measured[method] = fit
+    return Plan(measured, learned, splits, notes)
+
+
+@cache
+def _names() -> dict[Group, tuple[str, ...]]:
+    without = metrics.names("no_reference")
+    natural = tuple(name for name in without if name.split("_")[0] in NATURAL_SCENES)
+    return {
+        "full_reference": metrics.names("full_reference"),
+        "no_reference": natural,
+        "deep": tuple(name for name in LEARNERS if name != "ridge"),
+        "mr": tuple(name for name in without if name not in natural),
+        "ours": ("ridge", MIQANET),
+    }
+
+
+def _method(name: str, group: Group) -> Method:
+    if name in LEARNERS:
+        origin = "learned here, references of the test fold left out"
+        return Method(name, group, "higher", made_of("learners", "cross_validation"), origin, learned=True)
+    if name == MIQANET:
+        model = load_model().identity
+        origin = f"shipped model {model.name} {model.version}, trained on simulated artefacts"
+        return Method(name, group, "higher", made_of("miqanet_core.scorer", "rated", also=model.weights_sha256), origin)
+    metric = metrics.info(name)
+    return Method(name, group, metric.better, made_of(metric.function.__module__, "benchmarking.pixels"))
