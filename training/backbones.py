@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from timm.models.vision_transformer import checkpoint_filter_fn
@@ -98,8 +99,13 @@ def fill_efficientnet_lite0(cnn: nn.Module) -> None:
     _fill(cnn, dict(zip(ours, theirs, strict=False)) | counters)
 
 
+def fill_vit_small(vit: Any) -> None:
+    """Load the packaged weights into timm's ``vit_small_patch14_dinov2``, whole or cut, resampled to its patches and its tile;
+    ModelError without the package."""
+    _fill(vit, checkpoint_filter_fn(_vit_small(), vit))
+
+
 def load_packaged_backbones(network: MIQANet) -> None:
     """Start ``miqanet_tiny``'s two branches from the packaged weights; ModelError when a package or an entry is missing."""
-    vit = network.global_branch.backbone
-    _fill(vit, checkpoint_filter_fn(_vit_small(), vit))
+    fill_vit_small(network.global_branch.backbone)
     fill_efficientnet_lite0(network.local_branch.backbone)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,10 +12,10 @@ from miqanet_core.model import MIQANet
 from miqanet_core.transforms import to_network
 from rated_tiles import CROPS
 from settings import RatedSettings
-from validation import agreement, everyone, inside_score, report
+from validation import RatedValidation, inside_score
 
 
-class OpinionRegression(L.LightningModule):
+class OpinionRegression(RatedValidation):
     """Mean squared error between a crop's score and its image's opinion score, both 0..1; validation on five crops an image.
 
     An artefact head is left as it was: opinion scores say nothing of artefacts. ``steps``: of the optimiser, in all.
@@ -27,8 +26,6 @@ class OpinionRegression(L.LightningModule):
         self.network, self.settings, self.steps = network, settings, steps
         if network.artifact_head is not None:
             network.artifact_head.requires_grad_(False)
-        self.predicted: list[Tensor] = []
-        self.rated: list[Tensor] = []
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         score = inside_score(self.network(to_network(batch["tiles"])), batch["inside"])
@@ -43,12 +40,6 @@ class OpinionRegression(L.LightningModule):
         self.predicted.append(score.mean(1))
         self.rated.append(batch["score"])
         return {"tile": batch["tiles"][:, -1], "predicted": output.score_map.unflatten(0, (-1, CROPS))[:, -1]}
-
-    def on_validation_epoch_end(self) -> None:
-        score, truth = (everyone(self, torch.cat(values)) for values in (self.predicted, self.rated))
-        report(self, {**agreement(score, truth), "validation_mae": float((score - truth).abs().mean())})
-        self.predicted.clear()
-        self.rated.clear()
 
     def configure_optimizers(self) -> Any:
         settings = self.settings

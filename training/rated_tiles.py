@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from rated import RatedImage, read_image
 
 # The four corners and the centre, which is the last.
 CROPS = 5
+
+Read = Callable[[RatedImage], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,13 @@ def flipped_horizontally(image: np.ndarray) -> np.ndarray:
 class RandomCrops(Dataset[dict[str, Tensor]]):
     """Every image once, in random order, then again in another, and so on for ``length`` items: each a crop at random, half of
     them flipped horizontally. An item is drawn from (seed, its number) alone, whatever was asked for before.
+    ``read``: gives the pixels.
 
     An item: ``tiles`` (T, T), 0..1; ``inside`` (h, w), boolean; ``score`` (), the opinion score in 0..1.
     """
 
-    def __init__(self, images: list[RatedImage], shape: TileShape, length: int, seed: int) -> None:
-        self.images, self.shape, self.length, self.seed = images, shape, length, seed
+    def __init__(self, images: list[RatedImage], shape: TileShape, length: int, seed: int, read: Read = loaded) -> None:
+        self.images, self.shape, self.length, self.seed, self.read = images, shape, length, seed, read
 
     def __len__(self) -> int:
         return self.length
@@ -66,7 +70,7 @@ class RandomCrops(Dataset[dict[str, Tensor]]):
         order = np.random.default_rng([self.seed, 0, times]).permutation(len(self.images))
         rng = np.random.default_rng([self.seed, 1, number])
         rated = self.images[order[place]]
-        image = loaded(rated)
+        image = self.read(rated)
         if rng.random() < 0.5:
             image = flipped_horizontally(image)
         rows, columns = self.shape.spare(image)
@@ -78,18 +82,18 @@ class FiveCrops(Dataset[dict[str, Tensor]]):
     """All images in their order, each as its four corners and its centre: of an image no larger than a tile, all alike.
 
     Not the scorer's tiles, which leave out what shows no anatomy: photographs have none. An item: ``tiles`` (5, T, T),
-    ``inside`` (5, h, w), ``score`` () as for :class:`RandomCrops`.
+    ``inside`` (5, h, w), ``score`` () as for :class:`RandomCrops`, as is ``read``.
     """
 
-    def __init__(self, images: list[RatedImage], shape: TileShape) -> None:
-        self.images, self.shape = images, shape
+    def __init__(self, images: list[RatedImage], shape: TileShape, read: Read = loaded) -> None:
+        self.images, self.shape, self.read = images, shape, read
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rated = self.images[index]
-        image = loaded(rated)
+        image = self.read(rated)
         rows, columns = self.shape.spare(image)
         starts = [(0, 0), (0, columns), (rows, 0), (rows, columns), (rows // 2, columns // 2)]
         tiles, inside = zip(*(self.shape.cut(image, start) for start in starts), strict=True)

@@ -36,6 +36,13 @@ def split_references(
     return [i for i in images if i.reference not in chosen], [i for i in images if i.reference in chosen]
 
 
+def check_validation(images: list[RatedImage]) -> None:
+    """InputError unless a checkpoint can be chosen by these images."""
+    if len(images) < LEAST_VALIDATION or len({image.score for image in images}) < 2:
+        problem = f"is one of {len(images)} images to choose a checkpoint by, which are too few or all rated alike"
+        raise InputError(images[0].path, problem, f"validate on {LEAST_VALIDATION} or more that differ in score")
+
+
 def train_rated(
     settings: RatedSettings,
     train: list[RatedImage],
@@ -51,9 +58,7 @@ def train_rated(
     process that trains. ``resume``: a checkpoint to go on from. ``data_title``: what the weights say they learned from. An
     epoch is as many steps as show each image at least once. InputError or ModelError when it cannot start.
     """
-    if len(validation) < LEAST_VALIDATION or len({image.score for image in validation}) < 2:
-        problem = f"is one of {len(validation)} images to choose a checkpoint by, which are too few or all rated alike"
-        raise InputError(validation[0].path, problem, f"validate on {LEAST_VALIDATION} or more that differ in score")
+    check_validation(validation)
     L.seed_everything(settings.seed, verbose=False)
     network = starting_network(settings)
     shape = TileShape(network.config.tile_size, network.config.tile_size // network.global_branch.grid)

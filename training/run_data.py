@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from miqanet_core.errors import InputError
-from settings import Settings
+from settings import RunSettings
 
 Items = Dataset[dict[str, Tensor]]
 
@@ -43,7 +43,7 @@ class RunData(L.LightningDataModule):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunSettings,
         training: Items,
         validation: Items,
         size: int,

@@ -1,4 +1,4 @@
-"""A run: the trainer that both kinds of training share, from the first batch to a file of weights."""
+"""A run: the trainer that all kinds of training share, from the first batch to the last, or to a file of weights."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
 
 from callbacks import BestCheckpoint, LastCheckpoint, ProgressBar, SeededBatches, StayStopped
 from miqanet_core.errors import InputError
 from miqanet_core.model import MIQANet, save_weights
 from pictures import MapPictures
 from run_data import RunData
+from settings import Settings
 from validation import CHOSEN_BY
 
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -43,17 +45,12 @@ def run(
     step. ``about``: what the weights file says of itself, besides recipe, version and seed. InputError when the checkpoint
     ``resume`` cannot be gone on from. Of the processes of a torchrun, the first one writes.
     """
-    settings = data.settings
     if resume is not None:
         check_checkpoint(resume, out)
-    trainer = create_trainer(data, out, steps, validate_every, ema_decay, gradient_clip, keep_best)
-    module.train()  # Lightning keeps the modes it finds
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr):  # progress is no result
-        # Lightning warns of what is meant: backbones in eval mode, data that RunData, not their loader, makes resumable.
-        warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
-        trainer.fit(module, datamodule=data, ckpt_path=resume)
-    network = module.network
-    assert isinstance(network, MIQANet)
+    trainer = create_trainer(data, out, steps, validate_every, ema_decay, gradient_clip, keep_best, [MapPictures()])
+    fit(trainer, module, data, resume)
+    settings, network = data.settings, module.network
+    assert isinstance(settings, Settings) and isinstance(network, MIQANet)
     weights = out / f"{settings.model}.safetensors"
     if trainer.is_global_zero:
         load_checkpoint(network, out / (BEST if keep_best else LAST))
@@ -61,6 +58,15 @@ def run(
         save_weights(network, weights, metadata | about)
     trainer.strategy.barrier()
     return weights
+
+
+def fit(trainer: L.Trainer, module: L.LightningModule, data: RunData, resume: Path | None) -> None:
+    """Train ``module``, from the checkpoint ``resume`` on where there is one."""
+    module.train()  # Lightning keeps the modes it finds
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):  # progress is no result
+        # Lightning warns of what is meant: backbones in eval mode, data that RunData, not their loader, makes resumable.
+        warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
+        trainer.fit(module, datamodule=data, ckpt_path=resume)
 
 
 def create_trainer(
@@ -71,12 +77,16 @@ def create_trainer(
     ema_decay: float | None,
     gradient_clip: float | None,
     keep_best: bool,
+    more: list[Callback],
 ) -> L.Trainer:
-    """A trainer that takes its processes from torchrun, where that started it, and else uses one device."""
+    """A trainer that takes its processes from torchrun, where that started it, and else uses one device.
+
+    ``more``: callbacks besides those that every run has.
+    """
     settings = data.settings
     processes, nodes = (int(os.environ.get(name, 1)) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"))
     several = processes * nodes > 1
-    callbacks: list[Callback] = [SeededBatches(settings.seed), LearningRateMonitor(), MapPictures(), ProgressBar()]
+    callbacks: list[Callback] = [SeededBatches(settings.seed), LearningRateMonitor(), ProgressBar(), *more]
     if ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=ema_decay))
     if settings.patience is not None:
@@ -116,7 +126,7 @@ def check_checkpoint(resume: Path, out: Path) -> None:
         raise InputError(resume, f"is not in {out}", "name with --out the folder of the run that goes on")
 
 
-def load_checkpoint(network: MIQANet, checkpoint: Path) -> None:
+def load_checkpoint(network: nn.Module, checkpoint: Path) -> None:
     """Fill ``network`` with the weights of a checkpoint; the averaged ones where the run averaged."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "network."

@@ -17,27 +17,35 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Settings(BaseModel):
-    """What every training is told.
+class RunSettings(BaseModel):
+    """What every run is told, whatever network it trains.
 
-    ``file``: the recipe. ``model``: a preset's name, or that of the weights file it starts from. ``start_from``: "packaged",
-    the backbones that registry packages ship for miqanet_tiny; "timm", the backbones' own pre-training, from timm's hub; or
-    weights of a whole network: a weights file, or the name of a model that ships. ``accumulate``: batches whose gradients make
-    one optimiser step. ``checkpoint_every``: steps between checkpoints, besides the one after each validation. ``patience``:
-    validations without a better SROCC after which training stops; without it, it never stops early.
+    ``file``: what says so, the recipe of a MIQANet. ``accumulate``: batches whose gradients make one optimiser step.
+    ``checkpoint_every``: steps between checkpoints, besides the one after each validation. ``patience``: validations without a
+    better SROCC after which training stops; without it, it never stops early.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     file: Path = Field(exclude=True)
-    model: str
-    version: str
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    start_from: str = "packaged"
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
     accumulate: Count = 1
     checkpoint_every: Count | None = None
     patience: Count | None = None
+
+
+class Settings(RunSettings):
+    """What every training of a MIQANet is told.
+
+    ``model``: a preset's name, or that of the weights file it starts from. ``start_from``: "packaged", the backbones that
+    registry packages ship for miqanet_tiny; "timm", the backbones' own pre-training, from timm's hub; or weights of a whole
+    network: a weights file, or the name of a model that ships.
+    """
+
+    model: str
+    version: str
+    start_from: str = "packaged"
 
 
 class SimulatedSettings(Settings):
@@ -91,6 +99,25 @@ class RatedSettings(Settings):
     annealing_steps: Count | None = None
     ema_decay: Share | None = None
     validation_share: Share
+
+
+class BaselineSettings(RunSettings):
+    """Training of a deep baseline on rated images. ``file``: the baseline's.
+
+    ``backbone``: timm's name, None for a method that has none. ``pretrained``: whether it starts from its pre-training,
+    packaged or timm's. ``backbone_learning_rate``: 0 leaves it as it is. ``steps``: of the optimiser. ``validations``: evenly
+    spread over them, the last one at the end. ``batch_size``: images of a batch, over all processes together.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 20
+    backbone: str | None = None
+    pretrained: bool = True
+    steps: Count
+    validations: Count = 3
+    batch_size: Count
+    learning_rate: Positive
+    backbone_learning_rate: NotNegative = 0.0
+    weight_decay: NotNegative = 0.01
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import lightning as L
+import torch
 from torch import Tensor
 
 from miqanet_core.metrics.agreement import fit_mapping, plcc, srocc
@@ -46,3 +47,18 @@ def report(module: L.LightningModule, figures: dict[str, float]) -> None:
     module.log_dict(figures, prog_bar=True)
     line = ", ".join(f"{name.removeprefix('validation_')} {value:.6f}" for name, value in figures.items())
     module.print(f"step {module.global_step}: {line}")
+
+
+class RatedValidation(L.LightningModule):
+    """Validation on rated images: ``validation_step`` appends to ``predicted`` and ``rated`` what it found, (B,) each, 0..1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predicted: list[Tensor] = []
+        self.rated: list[Tensor] = []
+
+    def on_validation_epoch_end(self) -> None:
+        score, truth = (everyone(self, torch.cat(values)) for values in (self.predicted, self.rated))
+        report(self, {**agreement(score, truth), "validation_mae": float((score - truth).abs().mean())})
+        self.predicted.clear()
+        self.rated.clear()
