@@ -18,6 +18,7 @@ from benchmarking.files import write_files
 from benchmarking.measuring import learn_all, measure_all
 from benchmarking.methods import GROUPS, chosen, plan
 from benchmarking.page import render_page
+from benchmarking.pool import Workers
 from benchmarking.progress import progress
 from benchmarking.results import results_of
 from benchmarking.store import Store
@@ -52,10 +53,9 @@ def main(
         for note in planned.notes:
             typer.echo(note, err=True)
         out.mkdir(parents=True, exist_ok=True)
-        with progress() as tell:
-            with Store(out / "measured.sqlite") as store:
-                measured = measure_all(planned, store, processes, tell)
-            learned = learn_all(planned, cases, out / "learned", processes, tell)
+        with progress() as tell, Workers(processes) as workers, Store(out / "measured.sqlite") as store:
+            measured = measure_all(planned, store, workers, tell)
+            learned = learn_all(planned, cases, out / "learned", workers, tell)
         data = title(dataset, root)
         results = results_of(planned, cases, measured, learned)
         table = write_files(data, results, out)

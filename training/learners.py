@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +64,3 @@ def _scored(scorer: Scorer, image: RatedImage) -> float:
     if score is None:
         raise InputError(image.path, "shows no anatomy that could be scored", "leave it out of the rated images")
     return score
-
-
-# What learns from rated images under a protocol, by name: each call gives one that has learned nothing.
-LEARNERS: dict[str, Callable[[], Learn]] = {"ridge": ridge}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,19 +15,18 @@ from typing import Protocol
 import numpy as np
 
 from benchmarking.cases import Case
-from benchmarking.methods import MIQANET, Method, Plan
+from benchmarking.methods import MIQANET, Method, Plan, learner_of
 from benchmarking.pixels import load
-from benchmarking.pool import in_parallel
+from benchmarking.pool import Workers
 from benchmarking.store import Measured, Store, key_of
 from cross_validation import Predict, Split, Tested, kept, run
-from learners import LEARNERS
 from miqanet_core import metrics
 from miqanet_core.errors import InputError
 from miqanet_core.scorer import Scorer
 from miqanet_core.series import MRSeries
 from rated import RatedImage, read_image
 
-_COST = "cost.json"
+_COST, _LOG = "cost.json", "learning.log"
 
 
 class Progress(Protocol):
@@ -44,7 +44,7 @@ class Learned:
     seconds: float
 
 
-def measure_all(plan: Plan, store: Store, processes: int, tell: Progress) -> dict[Method, dict[str, Measured]]:
+def measure_all(plan: Plan, store: Store, workers: Workers, tell: Progress) -> dict[Method, dict[str, Measured]]:
     """The values of all training-free methods, by the digest of the image.
 
     Image by image, so that what is wrong with a method shows at once, and the time left is known.
@@ -58,7 +58,7 @@ def measure_all(plan: Plan, store: Store, processes: int, tell: Progress) -> dic
     tell("measuring", "", done, len(everything))
     if missing:
         jobs = [(method.name, case.rated) for method, case in missing]
-        for number, measured in in_parallel(measure, jobs, processes):
+        for number, measured in workers.do(measure, jobs):
             method, case = missing[number]
             store.put(case, method.name, method.version, measured, with_reference=method.with_reference)
             found[method][key_of(case, method.with_reference)] = measured
@@ -91,7 +91,7 @@ def _scorer() -> Scorer:
     return Scorer(device="cpu")
 
 
-def learn_all(plan: Plan, cases: Sequence[Case], out: Path, processes: int, tell: Progress) -> dict[Method, Learned]:
+def learn_all(plan: Plan, cases: Sequence[Case], out: Path, workers: Workers, tell: Progress) -> dict[Method, Learned]:
     """All folds of all methods that learn, each kept in a folder below ``out`` when it is done."""
     images = [case.rated for case in cases]
     folders = {(method, split): out / _fold_name(method, split, cases) for split in plan.splits for method in plan.learned}
@@ -100,15 +100,15 @@ def learn_all(plan: Plan, cases: Sequence[Case], out: Path, processes: int, tell
     tell("learning", "", done, len(folders))
     if missing:
         jobs = [(method.name, split, images, folders[method, split]) for method, split in missing]
-        for number, _ in in_parallel(learn, jobs, processes):
+        for number, _ in workers.do(learn, jobs):
             done += 1
             tell("learning", missing[number][0].name, done, len(folders))
     return {method: _learned([(split, folders[method, split]) for split in plan.splits]) for method in plan.learned}
 
 
 def learn(name: str, split: Split, images: list[RatedImage], folder: Path) -> None:
-    """Learn and test one fold, and write down what it cost."""
-    learn_from = LEARNERS[name]()
+    """Learn and test one fold, and write down what it cost; what the trainer says goes into a file beside it."""
+    learn_from = learner_of(name)
 
     def timed(train: list[RatedImage], validation: list[RatedImage], out: Path) -> Predict:
         start = time.process_time()
@@ -126,8 +126,10 @@ def learn(name: str, split: Split, images: list[RatedImage], folder: Path) -> No
 
         return timed_predict
 
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / _COST).unlink(missing_ok=True)
-    run(split, images, timed, folder)
+    with (folder / _LOG).open("w", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+        run(split, images, timed, folder)
 
 
 def _fold_name(method: Method, split: Split, cases: Sequence[Case]) -> str:

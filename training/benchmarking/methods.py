@@ -10,10 +10,11 @@ from typing import Literal
 
 import typer
 
+from baselines.deep import DEEP, learner
 from benchmarking.cases import Case
 from benchmarking.versions import made_of
-from cross_validation import Split, folds_of
-from learners import LEARNERS
+from cross_validation import Learn, Split, folds_of
+from learners import ridge
 from miqanet_core import metrics
 from miqanet_core.model import load_model
 
@@ -28,7 +29,7 @@ GROUPS: dict[Group, str] = {
 LIST_IS_OURS = "The paper's exact lists are not public; only the counts are. This list is ours."
 # Of the measures without reference, those of natural scenes; the others were made for MR.
 NATURAL_SCENES = ("brisque", "niqe", "piqe", "ilniqe")
-MIQANET = "miqanet"
+MIQANET, RIDGE = "miqanet", "ridge"
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,11 @@ def plan(methods: Sequence[Method], cases: Sequence[Case], folds: int) -> Plan:
     return Plan(measured, learned, splits, notes)
 
 
+def learner_of(name: str) -> Learn:
+    """What has learned nothing yet, of a method that learns."""
+    return ridge() if name == RIDGE else learner(name)
+
+
 @cache
 def _names() -> dict[Group, tuple[str, ...]]:
     without = metrics.names("no_reference")
@@ -129,16 +135,22 @@ def _names() -> dict[Group, tuple[str, ...]]:
     return {
         "full_reference": metrics.names("full_reference"),
         "no_reference": natural,
-        "deep": tuple(name for name in LEARNERS if name != "ridge"),
+        "deep": tuple(DEEP),
         "mr": tuple(name for name in without if name not in natural),
-        "ours": ("ridge", MIQANET),
+        "ours": (RIDGE, MIQANET),
     }
 
 
 def _method(name: str, group: Group) -> Method:
-    if name in LEARNERS:
-        origin = "learned here, references of the test fold left out"
-        return Method(name, group, "higher", made_of("learners", "cross_validation"), origin, learned=True)
+    if name in DEEP:
+        baseline = DEEP[name]
+        code = (f"baselines.{baseline.settings.file.stem}", "baseline_training", "cross_validation")
+        version = made_of(*code, also=baseline.settings.model_dump_json())
+        origin = f"learned here; {baseline.paper} Simplified: {baseline.simplified}"
+        return Method(name, group, "higher", version, origin, learned=True)
+    if name == RIDGE:
+        origin = "learned here, on frozen features of EfficientNet-Lite0, pre-trained on photographs"
+        return Method(name, group, "higher", made_of("baselines.ridge", "cross_validation"), origin, learned=True)
     if name == MIQANET:
         model = load_model().identity
         origin = f"shipped model {model.name} {model.version}, trained on simulated artefacts"
