@@ -31,7 +31,13 @@ def mark(number: int, x: float, y: float) -> str:
 
 def key(number: int) -> Markup:
     """A mark as the legend shows it."""
-    return _svg([f'<path class="m{number % len(SHAPES)}" d="{mark(number, 6, 6)}"/>'], 12, 12, "", "key")
+    return _svg([_large(number, 7, 7, "")], 14, 14, "", "key")
+
+
+def _large(number: int, x: float, y: float, title: str) -> str:
+    shape = number % len(SHAPES)
+    place = f'transform="translate({x:.1f} {y:.1f}) scale(1.7)"'
+    return f'<path class="m{shape}" {place} d="M0 0{SHAPES[shape]}"><title>{escape(title)}</title></path>'
 
 
 def bar(figure: Figure | None, least: float) -> Markup:
@@ -126,7 +132,7 @@ def cost(results: Results, width: int = 900, height: int = 420) -> Markup:
     rows = [row for row in results.rows if row.figures["SROCC"]]
     if not rows:
         return Markup("")
-    left, right, bottom = 46, width - 20, height - 44
+    left, right, bottom, top = 46, width - 40, height - 44, 30
     decades = [log10(max(row.milliseconds, 1e-3)) for row in rows]
     first, last = floor(min(decades)), max(ceil(max(decades)), floor(min(decades)) + 1)
     least = floor(10 * min(0.0, *(srocc_of(row) for row in rows))) / 10
@@ -135,14 +141,14 @@ def cost(results: Results, width: int = 900, height: int = 420) -> Markup:
         return left + (right - left) * (log10(max(milliseconds, 1e-3)) - first) / (last - first)
 
     def y(value: float) -> float:
-        return bottom - (bottom - 14) * (value - least) / (1 - least)
+        return bottom - (bottom - top) * (value - least) / (1 - least)
 
     parts = []
     for decade in range(first, last + 1):
         at = x(10.0**decade)
-        parts.append(f'<path class="grid" d="M{at:.1f} 14V{bottom}"/>')
+        parts.append(f'<path class="grid" d="M{at:.1f} {top}V{bottom}"/>')
         parts.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 18}" text-anchor="middle">{10.0**decade:g} ms</text>')
-    for tick in np.arange(least, 1.01, 0.2):
+    for tick in np.arange(ceil(5 * least), 6) / 5:
         parts.append(f'<path class="grid" d="M{left} {y(tick):.1f}H{right}"/>')
         parts.append(f'<text class="tick" x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.1f}</text>')
     front = cheapest(rows)
@@ -153,8 +159,7 @@ def cost(results: Results, width: int = 900, height: int = 420) -> Markup:
         number = order.index(row.method.group)
         across, up = x(row.milliseconds), y(srocc_of(row))
         title = f"{row.method.name}: SROCC {srocc_of(row):.3f}, {row.milliseconds:.3g} ms"
-        shape = f'<path class="m{number}" transform="translate({across:.1f} {up:.1f}) scale(1.7)" d="M0 0{SHAPES[number]}">'
-        parts.append(f"{shape}<title>{escape(title)}</title></path>")
+        parts.append(_large(number, across, up, title))
     for row in front:
         across, up = x(row.milliseconds), y(srocc_of(row)) - 9
         anchor = "end" if across > right - 60 else "middle"

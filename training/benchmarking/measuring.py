@@ -55,7 +55,8 @@ def measure_all(plan: Plan, store: Store, workers: Workers, tell: Progress) -> d
     missing = [(method, case) for method, case in everything if key_of(case, method.with_reference) not in found[method]]
     missing.sort(key=lambda pair: order[pair[1].content])
     done = len(everything) - len(missing)
-    tell("measuring", "", done, len(everything))
+    if everything:
+        tell("measuring", "", done, len(everything))
     if missing:
         jobs = [(method.name, case.rated) for method, case in missing]
         for number, measured in workers.do(measure, jobs):
@@ -97,7 +98,8 @@ def learn_all(plan: Plan, cases: Sequence[Case], out: Path, workers: Workers, te
     folders = {(method, split): out / _fold_name(method, split, cases) for split in plan.splits for method in plan.learned}
     missing = [(method, split) for (method, split), folder in folders.items() if kept(split, folder) is None]
     done = len(folders) - len(missing)
-    tell("learning", "", done, len(folders))
+    if folders:
+        tell("learning", "", done, len(folders))
     if missing:
         jobs = [(method.name, split, images, folders[method, split]) for method, split in missing]
         for number, _ in workers.do(learn, jobs):

@@ -60,7 +60,9 @@ class Lines:
         if not first and done < total and now - self._said < EVERY_SECONDS:
             return
         self._said = now
-        left = f", about {(now - start) / (done - before) * (total - done) / 60:.0f} min left" if done > before else ""
+        # The first results come late, and would foretell too long a time.
+        known = done - before >= total / 100
+        left = f", about {(now - start) / (done - before) * (total - done) / 60:.0f} min left" if known else ""
         print(
             f"{what}: {done} of {total}{f', {method}' if method else ''}{left if done < total else ''}",
             file=sys.stderr,

@@ -31,6 +31,10 @@ def made_of(*modules: str, also: str = "") -> str:
 
 @cache
 def _source(name: str) -> Path | None:
+    # Of a dotted name the packages above it are imported: other people's may be slow, or say something.
+    top, _, below = name.partition(".")
+    if below and _source(top) is None:
+        return None
     try:
         spec = find_spec(name)
     except ModuleNotFoundError:
