@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
 from miqanet_core.metrics import agreement
-from miqanet_core.metrics.agreement import fit_mapping, interval, krcc, plcc, rmse, srocc
+from miqanet_core.metrics.agreement import MappingName, fit_mapping, interval, krcc, outlier_ratio, plcc, rmse, srocc
+from miqanet_core.metrics.resamples import RESAMPLED
 
 
 def images(count: int = 60, seed: int = 1, noise: float = 8) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -46,6 +45,16 @@ def test_input_that_does_not_fit_is_explained() -> None:
         plcc([1, np.nan, 3], [1, 2, 3])
 
 
+def test_an_outlier_is_off_by_more_than_twice_its_own_standard_error() -> None:
+    predicted, score = [10, 20, 30, 44], [10, 23, 33, 40]
+    assert outlier_ratio(predicted, score, [1, 1, 1.5, 1]) == 0.5  # off by 0, 3, 3 and 4; exactly twice is none
+    with pytest.raises(ValueError, match="no outlier ratio: the set does not give the spread of its opinions"):
+        outlier_ratio(predicted, score, None)
+    for wrong in ([1, 1, 1], [1, 1, 1, 0], [1, 1, 1, np.nan]):
+        with pytest.raises(ValueError, match="a standard error above zero for each score"):
+            outlier_ratio(predicted, score, wrong)
+
+
 @pytest.mark.parametrize("direction", [1, -1])
 def test_a_logistic_is_found_again(direction: int) -> None:
     x = np.linspace(-3, 8, 40)
@@ -59,13 +68,25 @@ def test_a_logistic_is_found_again(direction: int) -> None:
     assert (b3, b4) == pytest.approx((2, 0.7), abs=0.01)
 
 
-@pytest.mark.parametrize("scale", [1e-4, 1, 1e6])
-def test_the_mapping_is_monotonic_and_never_worse_than_the_mean(scale: float) -> None:
-    for seed in range(20):
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_logistic_with_a_straight_part_is_found_again_when_asked_for(direction: int) -> None:
+    x = np.linspace(-3, 8, 60)
+    truth = 40 * (0.5 - 1 / (1 + np.exp(2 * direction * (x - 2)))) + 3 * direction * x + 20
+    mapping = fit_mapping(x, truth, "logistic5")
+    assert (mapping.kind, mapping.note) == ("logistic5", "")
+    np.testing.assert_allclose(mapping(x), truth, atol=1e-3)
+    assert mapping.parameters == pytest.approx((40, 2 * direction, 2, 3 * direction, 20), rel=1e-3)
+    assert rmse(fit_mapping(x, truth)(x), truth) > 0.3  # which four parameters cannot follow
+    assert fit_mapping([1, 2, 3, 4, 5, 5], [1, 2, 3, 4, 5, 5], "logistic5").kind == "line"
+
+
+@pytest.mark.parametrize(("kind", "scale"), [("logistic", 1e-4), ("logistic", 1), ("logistic", 1e6), ("logistic5", 1e6)])
+def test_the_mapping_is_monotonic_and_never_worse_than_the_mean(kind: MappingName, scale: float) -> None:
+    for seed in range(20 if kind == "logistic" else 8):
         rng = np.random.default_rng(seed)
         score = rng.uniform(0, 100, 20)
         predicted = scale * (rng.standard_normal(20) + rng.uniform(-1, 1) * score / 30)
-        mapping = fit_mapping(predicted, score)
+        mapping = fit_mapping(predicted, score, kind)
         steps = np.diff(mapping(np.linspace(predicted.min() - 5 * scale, predicted.max() + 5 * scale, 500)))
         assert (steps >= -1e-9).all() or (steps <= 1e-9).all()
         assert rmse(mapping(predicted), score) <= score.std() * 1.001
@@ -111,7 +132,7 @@ def test_resamples_have_the_figures_that_scipy_finds(figure: str, peer: object) 
     drawn = np.random.default_rng(3).multinomial(5, [0.2] * 5, 50)
     times = drawn[:, np.unique(references, return_inverse=True)[1]]
     wanted = [peer(np.repeat(predicted, t), np.repeat(score, t)) for t in times]  # type: ignore[operator]
-    np.testing.assert_allclose(agreement._FIGURES[figure](predicted, score, times.astype(float)), wanted, atol=1e-12)
+    np.testing.assert_allclose(RESAMPLED[figure](predicted, score, times.astype(float)), wanted, atol=1e-12)
 
 
 def test_an_interval_repeats_and_encloses_the_figure() -> None:
@@ -122,6 +143,15 @@ def test_an_interval_repeats_and_encloses_the_figure() -> None:
     assert low < srocc(predicted, score) < high
     narrow = interval("SROCC", predicted, score, references, level=0.5)
     assert low < narrow[0] < narrow[1] < high
+
+
+def test_a_perfect_figure_has_no_width_and_one_that_nearly_always_is_has_no_end() -> None:
+    score, references = np.arange(40.0), [str(i // 5) for i in range(40)]
+    assert interval("SROCC", score**3, score, references) == (1, 1)
+    assert interval("RMSE", score, score, references) == (0, 0)
+    swapped = score.copy()
+    swapped[:2] = 1, 0  # one reference of eight errs, and a third of the resamples do not draw it
+    assert interval("SROCC", swapped, score, references) == (-1, 1)
 
 
 def test_whole_references_are_drawn_not_images() -> None:
@@ -137,10 +167,10 @@ def test_two_references_are_enough_and_one_is_not() -> None:
     predicted, score, _ = images(20)
     pair = ["a"] * 10 + ["b"] * 10
     low, high = interval("RMSE", predicted, score, pair)
-    # Of two references only three resamples exist: both, or either one twice.
-    halves = product((slice(10), slice(10, 20)), repeat=2)
-    possible = [rmse(np.r_[predicted[i], predicted[j]], np.r_[score[i], score[j]]) for i, j in halves]
-    assert (low, high) == pytest.approx((min(possible), max(possible)))
+    # Only three resamples exist: both, half of the times, or either one twice, one standard error from the middle of all.
+    ends = sorted(np.log([rmse(predicted[half], score[half]) for half in (slice(10), slice(10, 20))]))
+    reach = 12.7062 * np.sqrt(2) * (ends[1] - ends[0]) / 2  # Student's t with one degree
+    assert (np.log(low), np.log(high)) == pytest.approx(np.log(rmse(predicted, score)) + np.array([-reach, reach]), rel=1e-4)
     with pytest.raises(ValueError, match="at least two references"):
         interval("RMSE", predicted, score, ["a"] * 20)
     with pytest.raises(ValueError, match="one cluster for each"):

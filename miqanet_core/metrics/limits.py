@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import nct
@@ -9,6 +11,8 @@ from scipy.stats import t as student
 
 # For the sentences: a good method of the field, and how often a difference should be found and be found wrongly.
 GOOD, POWER, LEVEL = 0.9, 0.8, 0.05
+# Up to so many references, coverage of the intervals was simulated and fell short.
+FEW = 20
 
 
 def detectable_srocc(
@@ -19,7 +23,10 @@ def detectable_srocc(
     For :func:`miqanet_core.metrics.significance.pairwise` at ``level``, with two methods whose errors are unrelated and images
     that err alike whatever their reference; where methods err by content, the SROCC must be lower. Fisher's z with the variance
     of Bonett & Wright, Psychometrika 65, 2000, and the covariance of Meng, Rosenthal & Rubin, Psychological Bulletin 111, 1992.
+    ValueError with fewer than two references.
     """
+    if references < 2:
+        raise ValueError("a test clustered by reference needs at least two references")
     degrees = references - 1
     critical = student.isf(level / 2, degrees)
 
@@ -35,22 +42,33 @@ def detectable_srocc(
 
 
 def limits(images: int, references: int, methods: int) -> tuple[str, ...]:
-    """Sentences to print below a table of ``methods`` compared on ``images`` of ``references``, two or more of each."""
+    """Sentences to print below a table of ``methods`` compared on ``images``; ValueError with fewer than two references."""
     pairs = methods * (methods - 1) // 2
     found = [
         f"{images} images of {references} references: images of one reference are not independent, so that intervals and tests "
         f"rest on {references} pieces of evidence, not on {images}.",
-        _told_apart(detectable_srocc(images, references), "Two methods compared alone"),
+        f"Two methods compared alone: {_told_apart(detectable_srocc(images, references))}.",
     ]
     if pairs > 1:
-        alone = detectable_srocc(images, references, level=LEVEL / pairs)
-        found.append(_told_apart(alone, f"Among the {pairs} pairs of {methods} methods, after Holm's correction"))
+        # Holm's first step is the hardest, and every other difference waits for it.
+        first = _told_apart(detectable_srocc(images, references, level=LEVEL / pairs))
+        found.append(f"The first of {pairs} pairs of {methods} methods, with Holm's correction: {first}.")
+    found.append(
+        "This is for methods whose errors are unrelated and do not depend on the content; where they do, it takes a larger "
+        "difference."
+    )
+    if references <= FEW:
+        found.append(
+            f"With so few references a 95 % interval is still too narrow: in simulated studies of 4 to {FEW} references it held "
+            "the truth in 86 to 96 %, least where methods err by content."
+        )
     found.append("A difference that is not significant was not shown; that is no evidence that two methods are equal.")
     return tuple(found)
 
 
-def _told_apart(worse: float | None, where: str) -> str:
-    told = f"an SROCC of {GOOD:.2f} is told in {POWER:.0%} of such studies from one of {worse or 0:.2f} or less"
+def _told_apart(worse: float | None) -> str:
     if worse is None:
-        told = f"an SROCC of {GOOD:.2f} is not even told in {POWER:.0%} of such studies from none at all"
-    return f"{where}, {told}, if errors do not depend on the content; if they do, it takes more."
+        return f"in {POWER:.0%} of such studies an SROCC of {GOOD:.2f} is not even told from one of 0"
+    return (
+        f"in {POWER:.0%} of such studies an SROCC of {GOOD:.2f} is told from one of {math.floor(100 * worse) / 100:.2f} or less"
+    )
