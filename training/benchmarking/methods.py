@@ -21,7 +21,7 @@ from miqanet_core.model import load_model
 Group = Literal["full_reference", "no_reference", "deep", "mr", "ours"]
 GROUPS: dict[Group, str] = {
     "full_reference": "full reference",
-    "no_reference": "no reference, natural scenes",
+    "no_reference": "no reference",
     "deep": "deep",
     "mr": "MR measures",
     "ours": "ours",
