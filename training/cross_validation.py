@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from miqanet_core.errors import InputError
-from miqanet_core.metrics.agreement import FigureName, Mapping, fit_mapping, interval, krcc, plcc, rmse, srocc
+from miqanet_core.metrics.agreement import FIGURES, Mapping, fit_mapping, interval
 from rated import RatedImage
 
 # Learns from the training images, chooses by the validation images, may write below a folder; gives what predicts (N,) scores.
@@ -30,7 +30,6 @@ Learn = Callable[[list[RatedImage], list[RatedImage], Path], Predict]
 
 SCHEMES = {"leave-one-out": 1, "leave-two-out": 2}
 # Order is a matter of the predictions themselves, accuracy one of the mapped predictions.
-FIGURES: dict[FigureName, Callable[..., float]] = {"SROCC": srocc, "PLCC": plcc, "KRCC": krcc, "RMSE": rmse}
 MAPPED = ("PLCC", "RMSE")
 _TESTED = "tested.json"
 

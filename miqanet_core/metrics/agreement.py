@@ -9,7 +9,7 @@ Everywhere ``predicted`` and ``score`` are (N,), N >= 3, finite, in the same ord
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +46,9 @@ def rmse(predicted: ArrayLike, score: ArrayLike) -> float:
     """Root mean squared error, >= 0, in units of the scores."""
     x, y = _pair(predicted, score)
     return float(np.sqrt(np.mean((x - y) ** 2)))
+
+
+FIGURES: dict[FigureName, Callable[[ArrayLike, ArrayLike], float]] = {"SROCC": srocc, "PLCC": plcc, "KRCC": krcc, "RMSE": rmse}
 
 
 def outlier_ratio(predicted: ArrayLike, score: ArrayLike, standard_error: ArrayLike | None) -> float:

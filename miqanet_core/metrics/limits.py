@@ -59,8 +59,8 @@ def limits(images: int, references: int, methods: int) -> tuple[str, ...]:
     )
     if references <= FEW:
         found.append(
-            f"With so few references a 95 % interval is still too narrow: in simulated studies of 4 to {FEW} references it held "
-            "the truth in 86 to 96 %, least where methods err by content."
+            "With so few references a 95 % interval is still too narrow: in simulated studies "
+            f"of 4 to {FEW} references it held the truth in 86 to 96 %, least where methods err by content."
         )
     found.append("A difference that is not significant was not shown; that is no evidence that two methods are equal.")
     return tuple(found)

@@ -10,7 +10,7 @@ turn the predictions of a method whose lower is better, and map them first for P
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,10 +19,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 from scipy.stats import t as student
 
-from miqanet_core.metrics.agreement import FigureName, krcc, plcc, rmse, srocc
+from miqanet_core.metrics.agreement import FIGURES, FigureName
 from miqanet_core.metrics.multiple_tests import holm_of_pairs
-
-_FIGURES: dict[FigureName, Callable[[ArrayLike, ArrayLike], float]] = {"SROCC": srocc, "PLCC": plcc, "KRCC": krcc, "RMSE": rmse}
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +108,7 @@ def _pair(name: str, values: ArrayLike, score: ArrayLike) -> tuple[np.ndarray, n
 
 def _figure(figure: FigureName, name: str, x: np.ndarray, y: np.ndarray) -> float:
     try:
-        return _FIGURES[figure](x, y)
+        return FIGURES[figure](x, y)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 

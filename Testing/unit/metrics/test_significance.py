@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from miqanet_core.metrics.agreement import krcc, plcc, rmse, srocc
+from miqanet_core.metrics.agreement import FIGURES, FigureName, plcc, srocc
 from miqanet_core.metrics.multiple_tests import holm, holm_of_pairs
 from miqanet_core.metrics.significance import pairwise, williams, williams_error
 
-FIGURES = {"SROCC": srocc, "PLCC": plcc, "KRCC": krcc, "RMSE": rmse}
 REFERENCES = [f"r{i % 8}" for i in range(112)]
 
 
@@ -65,9 +64,9 @@ def test_williams_takes_its_correlations_from_the_methods() -> None:
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_pairwise_is_the_jackknife_over_references(figure: str) -> None:
+def test_pairwise_is_the_jackknife_over_references(figure: FigureName) -> None:
     predictions, score = methods()
-    found = pairwise(predictions, score, REFERENCES, figure)  # type: ignore[arg-type]
+    found = pairwise(predictions, score, REFERENCES, figure)
     assert found.names == ("good", "bad", "alike")
     of = FIGURES[figure]
 
@@ -86,9 +85,9 @@ def test_pairwise_is_the_jackknife_over_references(figure: str) -> None:
 
 
 @pytest.mark.parametrize("figure", ["SROCC", "PLCC", "KRCC"])
-def test_methods_that_agree_alike_do_not_differ(figure: str) -> None:
+def test_methods_that_agree_alike_do_not_differ(figure: FigureName) -> None:
     predictions, score = methods()
-    for found in (pairwise(predictions, score, REFERENCES, figure), williams(predictions, score)):  # type: ignore[arg-type]
+    for found in (pairwise(predictions, score, REFERENCES, figure), williams(predictions, score)):
         assert found.p[0, 2] == found.p_holm[0, 2] == 1
         assert (np.diag(found.p) == 1).all()
 
