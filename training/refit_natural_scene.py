@@ -13,11 +13,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
+import safetensors.torch
 import torch
 import typer
 from rich.console import Console
 from rich.progress import track
-from safetensors.torch import save_file
 from torch import Tensor
 
 from comparison import as_grey
@@ -39,22 +39,24 @@ def pristine_of_folder(folder: Path, slices: int) -> list[Reference]:
     return references([own], [folder], slices)
 
 
-def save(model: NiqeModel | IlNiqeModel, file: Path, note: str) -> None:
-    """Write the model's numbers in single precision, and beside them how they were made."""
+def greys(pristine: Sequence[Reference], what: str) -> Iterator[Tensor]:
+    """The slices as measures take them, with progress on stderr."""
+    return (as_grey(reference.image) for reference in track(pristine, what, console=Console(stderr=True)))
+
+
+def save(model: NiqeModel | IlNiqeModel, file: Path, pristine: Sequence[Reference]) -> None:
+    """Write the model's numbers in single precision, and beside them, for whoever finds the file, of what they were made."""
     numbers: dict[str, Tensor] = {field.name: getattr(model, field.name).float().contiguous() for field in fields(model)}
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_file(numbers, file)
+    file.write_bytes(safetensors.torch.save(numbers))
     shapes = ", ".join(f"{name} {tuple(number.shape)}" for name, number in numbers.items())
-    file.with_suffix(".txt").write_text(f"{file.name}: {shapes}, float32\n\n{note}", encoding="utf-8")
-
-
-def note_on(pristine: Sequence[Reference], slices: int) -> str:
-    """Of what a model was made, for whoever finds the file."""
     subjects = {r.source.subject: r.source.licence for r in pristine}
     listed = "".join(f"  {subject}{f', {licence}' if licence else ''}\n" for subject, licence in subjects.items())
-    return (
-        f"Fitted by training/refit_natural_scene.py to {len(pristine)} clean MR slices, at most {slices} of each plane of each "
-        f"series,\nof the subjects\n\n{listed}\nIt holds statistics of all slices together, and no image.\n"
+    file.with_suffix(".txt").write_text(
+        f"{file.name}: {shapes}, float32\n\nFitted by training/refit_natural_scene.py to {len(pristine)} clean MR slices,\n"
+        f"evenly spaced ones of each series, of the subjects\n\n{listed}\n"
+        "It holds statistics of all slices together, and no image.\n",
+        encoding="utf-8",
     )
 
 
@@ -73,20 +75,13 @@ def main(
     """
     if (recipe is None) == (pristine is None) or (recipe is None) != (not data):
         raise typer.BadParameter("give either --recipe with --data, or --pristine", param_hint="--recipe / --pristine")
-    progress = Console(stderr=True)
     try:
         found = pristine_of_recipe(recipe, data or [], slices) if recipe else pristine_of_folder(pristine or Path(), slices)
-        greys = [as_grey(reference.image) for reference in found]
-        note = note_on(found, slices)
-
-        def shown(what: str) -> Iterator[Tensor]:
-            wanted = [grey for grey in greys if metrics.info(what).fits(*grey.shape[-2:])]
-            return iter(track(wanted, what, console=progress))
-
+        for_niqe = [r for r in found if metrics.info("niqe").fits(*r.image.shape)]
         with torch.inference_mode():
-            save(fit_niqe(shown("niqe")), out / "niqe_mr.safetensors", note)
-            coloured = (grey.expand(-1, 3, -1, -1) for grey in shown("ilniqe_mr"))
-            save(fit_il_niqe(coloured), out / "ilniqe_mr.safetensors", note)
+            save(fit_niqe(greys(for_niqe, "NIQE")), out / "niqe_mr.safetensors", for_niqe)
+            coloured = (grey.expand(-1, 3, -1, -1) for grey in greys(found, "IL-NIQE"))
+            save(fit_il_niqe(coloured), out / "ilniqe_mr.safetensors", found)
     except InputError as error:
         raise SystemExit(f"error: {error}") from None
     except ValueError as error:
