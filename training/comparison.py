@@ -15,7 +15,8 @@ from miqanet_core import metrics
 from miqanet_core.metrics.no_reference.niqe import fit_niqe, niqe
 from miqanet_core.transforms import normalise
 
-# NIQE whose pristine model was fitted to MR instead of photographs.
+# What needs no fitting of ours. The shipped fits may know the very subjects that are judged on, so NIQE is fitted anew instead.
+READY = tuple(name for name in metrics.names("no_reference") if metrics.info(name).origin != metrics.FITTED_TO_MR)
 REFITTED = "niqe_mr"
 
 
@@ -25,16 +26,16 @@ def as_grey(image: np.ndarray) -> Tensor:
 
 
 def measured(images: Sequence[np.ndarray], pristine: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Every no-reference metric of slices of any size and scale, each (N,), turned so that higher is better.
+    """Every metric in READY, and NIQE refitted, of slices of any size and scale, each (N,), turned so that higher is better.
 
     ``pristine``: clean slices that NIQE is refitted to, of subjects other than those of ``images``. NaN where a metric is not
     defined or the slice too small for it.
     """
     model = fit_niqe(grey for grey in map(as_grey, pristine) if metrics.info("niqe").fits(*grey.shape[-2:]))
-    found: dict[str, list[float]] = {name: [] for name in (*metrics.names("no_reference"), REFITTED)}
+    found: dict[str, list[float]] = {name: [] for name in (*READY, REFITTED)}
     for grey in map(as_grey, images):
         size = grey.shape[-2:]
-        for name in metrics.names("no_reference"):
+        for name in READY:
             metric = metrics.info(name)
             value = float(metrics.compute(name, grey)) if metric.fits(*size) else np.nan
             found[name].append(value if metric.better == "higher" else -value)

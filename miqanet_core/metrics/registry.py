@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Literal
+from pathlib import Path
 
 from torch import Tensor
 
@@ -39,51 +37,32 @@ from miqanet_core.metrics.full_reference.vifp import vifp
 from miqanet_core.metrics.full_reference.vsi import vsi
 from miqanet_core.metrics.full_reference.vsnr import vsnr
 from miqanet_core.metrics.full_reference.wsnr import wsnr
+from miqanet_core.metrics.metric import FITTED_TO_MR, FITTED_TO_PHOTOGRAPHS, SET_HERE, Kind, Metric
 from miqanet_core.metrics.no_reference.brisque import brisque
 from miqanet_core.metrics.no_reference.cjv_like import cjv_like
 from miqanet_core.metrics.no_reference.cnr_like import cnr_like
 from miqanet_core.metrics.no_reference.efc import efc
 from miqanet_core.metrics.no_reference.fber import fber
+from miqanet_core.metrics.no_reference.fitted import read_model
 from miqanet_core.metrics.no_reference.ghost_to_signal import gsr_columns, gsr_rows
 from miqanet_core.metrics.no_reference.gradient_entropy import gradient_entropy
+from miqanet_core.metrics.no_reference.il_niqe import IlNiqeModel, il_niqe, ilniqe_mr
 from miqanet_core.metrics.no_reference.mortamet import qi1, qi2
-from miqanet_core.metrics.no_reference.niqe import niqe
+from miqanet_core.metrics.no_reference.niqe import NiqeModel, niqe, niqe_mr
 from miqanet_core.metrics.no_reference.piqe import piqe
 from miqanet_core.metrics.no_reference.snr import snr
 from miqanet_core.metrics.no_reference.snr_dietrich import snr_dietrich
-
-Kind = Literal["full_reference", "no_reference"]
+from miqanet_core.metrics.pyiqa_adapter import pyiqa_metric
 
 # Red, green and blue in luminance: ITU-R BT.601, as MATLAB's rgb2gray.
 LUMINANCE = (0.298936, 0.587043, 0.114021)
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One measure.
-
-    ``function`` takes images in 0..1, full-reference ones the references after them, and gives (B,).
-    ``better``: which values are the good ones. ``lowest``, ``highest``: the range of values. ``least_size``: shorter and longer
-    side in pixels. ``colour``: what becomes of colour images: they are refused, or scored by their luminance, as the authors
-    do, or the function takes them whole, and grey images as three equal channels. ``even``: both sides must be even.
-    """
-
-    name: str
-    kind: Kind
-    function: Callable[..., Tensor]
-    better: Literal["higher", "lower"]
-    lowest: float
-    highest: float
-    least_size: tuple[int, int] = (16, 16)
-    colour: Literal["refused", "luminance", "whole"] = "refused"
-    even: bool = False
-
-    def fits(self, rows: int, columns: int) -> bool:
-        """Whether images of this size are large enough."""
-        return min(rows, columns) >= self.least_size[0] and max(rows, columns) >= self.least_size[1]
-
-
 _full = partial(Metric, kind="full_reference", colour="luminance")
+_ours = partial(_full, origin=SET_HERE)
+_natural = partial(Metric, kind="no_reference", better="lower", lowest=0, highest=inf)
+_niqe = partial(_natural, least_size=(96, 192), colour="luminance")
+_il_niqe = partial(_natural, colour="whole")
 
 _METRICS = {
     metric.name: metric
@@ -102,7 +81,7 @@ _METRICS = {
         _full("vifp", function=vifp, better="higher", lowest=0, highest=inf, least_size=(48, 48)),
         _full("mad", function=mad, better="lower", lowest=0, highest=inf, least_size=(64, 64)),
         _full("fsim", function=fsim, better="higher", lowest=0, highest=1, colour="whole"),
-        _full("rfsim", function=rfsim, better="higher", lowest=-1, highest=1),
+        _ours("rfsim", function=rfsim, better="higher", lowest=-1, highest=1),
         _full("sr_sim", function=sr_sim, better="higher", lowest=0, highest=1, least_size=(32, 32)),
         _full("gsm", function=gsm, better="higher", lowest=0, highest=1),
         _full("gmsd", function=gmsd, better="lower", lowest=0, highest=inf),
@@ -114,10 +93,12 @@ _METRICS = {
         _full("nlpd", function=nlpd, better="lower", lowest=0, highest=inf, least_size=(48, 48)),
         _full("psnr_hvs", function=psnr_hvs, better="higher", lowest=-inf, highest=inf),
         _full("psnr_hvs_m", function=psnr_hvs_m, better="higher", lowest=-inf, highest=inf),
-        _full("psim", function=psim, better="higher", lowest=0, highest=1, least_size=(32, 32), colour="whole"),
+        _ours("psim", function=psim, better="higher", lowest=0, highest=1, least_size=(32, 32), colour="whole"),
         _full("scc", function=scc, better="higher", lowest=-1, highest=1),
-        _full("sff", function=sff, better="higher", lowest=-1, highest=1),
-        Metric("niqe", "no_reference", niqe, "lower", 0, inf, least_size=(96, 192), colour="luminance"),
+        _full("sff", function=sff, better="higher", lowest=-1, highest=1, origin=FITTED_TO_PHOTOGRAPHS),
+        _niqe("niqe", function=niqe),
+        _niqe("niqe_mr", function=niqe_mr, origin=FITTED_TO_MR),
+        _il_niqe("ilniqe_mr", function=ilniqe_mr, origin=FITTED_TO_MR),
         Metric("brisque", "no_reference", brisque, "lower", -inf, inf, colour="luminance"),
         Metric("piqe", "no_reference", piqe, "lower", 0, 100, colour="luminance"),
         Metric("snr", "no_reference", snr, "higher", 0, inf),
@@ -141,14 +122,30 @@ def names(kind: Kind | None = None) -> tuple[str, ...]:
 
 
 def info(name: str) -> Metric:
-    """What the measure is and needs. Raises ValueError for an unknown name."""
+    """What the measure is and needs, of one of :func:`names`, or of one that is not listed since it is not always there:
+
+    ``niqe:FILE`` and ``ilniqe:FILE`` with a model that training/refit_natural_scene.py wrote; ``pyiqa:NAME``, a metric of an
+    installed pyiqa. Raises ValueError for an unknown name, ModelError when the model or pyiqa cannot be had.
+    """
+    kind, colon, rest = name.partition(":")
+    if colon and kind == "pyiqa":
+        return pyiqa_metric(rest)
+    if colon and kind in ("niqe", "ilniqe"):
+        return _refitted(name, kind, Path(rest))
     if name not in _METRICS:
-        raise ValueError(f"no metric is called {name!r}; there are {', '.join(names())}")
+        raise ValueError(f"no metric is called {name!r}; there are {', '.join(names())}, niqe:FILE, ilniqe:FILE, pyiqa:NAME")
     return _METRICS[name]
 
 
+def _refitted(name: str, kind: str, file: Path) -> Metric:
+    origin = f"refitted: {file.name}"
+    if kind == "niqe":
+        return _niqe(name, function=partial(niqe, model=read_model(NiqeModel, file)), origin=origin)
+    return _il_niqe(name, function=partial(il_niqe, model=read_model(IlNiqeModel, file)), origin=origin)
+
+
 def compute(name: str, distorted: Tensor, reference: Tensor | None = None) -> Tensor:
-    """Measure ``name`` of images (B, 1|3, H, W) in 0..1 -> (B,), of the images' dtype.
+    """Measure ``name``, one that :func:`info` knows, of images (B, 1|3, H, W) in 0..1 -> (B,), of the images' dtype.
 
     ``reference``: what full-reference measures compare with, of the same shape; the others take none. NaN where a measure is
     not defined: its docstring says when. Raises ValueError for an unknown name and for images of another shape, type, range or

@@ -1,4 +1,4 @@
-"""What NIQE, BRISQUE and PIQE have in common: statistics of locally normalised luminance.
+"""What NIQE, IL-NIQE, BRISQUE and PIQE have in common: statistics of locally normalised luminance.
 
 Mittal, Moorthy, Bovik: No-reference image quality assessment in the spatial domain, IEEE TIP 21, 2012. The densities are fitted
 by matching moments, on the same grid of shapes as in the authors' program, so that the numbers agree with theirs.
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# The window of the local mean and deviation: a Gaussian of 7/6 pixels, cut at 7 x 7.
-WINDOW_SIDE, WINDOW_SIGMA = 7, 7 / 6
+# Side of the window of the local mean and deviation; its Gaussian has a sixth of it as its sigma.
+WINDOW_SIDE = 7
 # Where nothing but rounding is left of a flat area, its signs would count as the image's. The authors' programs count them.
 LEAST_NORMALISED = 1e-9
 # The shapes among which the fitted one is chosen.
@@ -45,20 +45,25 @@ class Density(NamedTuple):
         return torch.exp((torch.lgamma(1 / self.shape) - torch.lgamma(3 / self.shape)) / 2)
 
     @property
+    def scale(self) -> Tensor:
+        """The density's scale, the mean of both sides."""
+        return (self.left + self.right) / 2 * self.spread
+
+    @property
     def mean(self) -> Tensor:
         """The density's mean."""
         ratio = torch.exp(torch.lgamma(2 / self.shape) - torch.lgamma(1 / self.shape))
         return (self.right - self.left) * self.spread * ratio
 
 
-def normalised(luminance: Tensor, border: str) -> Normalised:
+def normalised(luminance: Tensor, border: str, side: int = WINDOW_SIDE) -> Normalised:
     """Locally normalised luminance of float64 images (B, 1, H, W), 0..255; ``border``: how F.pad continues them."""
-    offset = torch.arange(WINDOW_SIDE, dtype=luminance.dtype, device=luminance.device) - WINDOW_SIDE // 2
-    window = torch.exp(-(offset**2) / (2 * WINDOW_SIGMA**2))
+    offset = torch.arange(side, dtype=luminance.dtype, device=luminance.device) - side // 2
+    window = torch.exp(-(offset**2) / (2 * (side / 6) ** 2))
     window = window / window.sum()
 
     def smooth(image: Tensor) -> Tensor:
-        padded = F.pad(image, [WINDOW_SIDE // 2] * 4, mode=border)
+        padded = F.pad(image, [side // 2] * 4, mode=border)
         return F.conv2d(F.conv2d(padded, window[None, None, None]), window[None, None, :, None])
 
     mean = smooth(luminance)
@@ -119,3 +124,18 @@ def asymmetric_density(samples: Tensor) -> Density:
 def neighbour_products(images: Tensor) -> list[Tensor]:
     """Products of each pixel of images (..., H, W) with its neighbour before it, round the border: four of (..., H * W)."""
     return [(images * torch.roll(images, shift, (-2, -1))).flatten(-2) for shift in NEIGHBOURS]
+
+
+def blocks(images: Tensor, side: int) -> Tensor:
+    """Images (B, 1, H, W) as blocks that do not overlap, (B, blocks, side, side), row by row."""
+    return images[:, 0].unfold(1, side, side).unfold(2, side, side).flatten(1, 2)
+
+
+def spatial_features(blocks: Tensor) -> list[Tensor]:
+    """Eighteen numbers of each block (..., side, side) of a normalised image: densities of pixels and of their products."""
+    own = asymmetric_density(blocks.flatten(-2))
+    found = [own.shape, own.scale]
+    for products in neighbour_products(blocks):
+        density = asymmetric_density(products)
+        found += [density.shape, density.mean, density.left * density.spread, density.right * density.spread]
+    return found

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 import torch
-from safetensors.torch import load
 from torch import Tensor
 
-from miqanet_core.metrics.no_reference.natural_scene import asymmetric_density, halved, neighbour_products, normalised
+from miqanet_core.metrics.no_reference.fitted import shipped
+from miqanet_core.metrics.no_reference.natural_scene import blocks, halved, normalised, spatial_features
 
 # Side of the blocks that are described one by one, in pixels.
 BLOCK = 96
@@ -32,26 +30,9 @@ class NiqeModel:
     covariance: Tensor
 
 
-@cache
 def published_niqe() -> NiqeModel:
-    """The authors' model of natural photographs. Its origin and licence stand in ``niqe_natural.txt`` beside it."""
-    stored = load(files("miqanet_core.metrics.no_reference").joinpath("niqe_natural.safetensors").read_bytes())
-    return NiqeModel(stored["mean"], stored["covariance"])
-
-
-def _blocks(images: Tensor, side: int) -> Tensor:
-    """Images (B, 1, H, W) as blocks that do not overlap, (B, blocks, side, side), row by row."""
-    return images[:, 0].unfold(1, side, side).unfold(2, side, side).flatten(1, 2)
-
-
-def _features(blocks: Tensor) -> Tensor:
-    """Eighteen numbers of each block (B, N, side, side) of a normalised image: (B, N, 18)."""
-    own = asymmetric_density(blocks.flatten(-2))
-    found = [own.shape, (own.left + own.right) / 2 * own.spread]
-    for products in neighbour_products(blocks):
-        density = asymmetric_density(products)
-        found += [density.shape, density.mean, density.left * density.spread, density.right * density.spread]
-    return torch.stack(found, -1)
+    """The authors' model of natural photographs."""
+    return shipped(NiqeModel, "niqe_natural")
 
 
 def niqe_features(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,8 +44,8 @@ def niqe_features(images: Tensor) -> tuple[Tensor, Tensor]:
     rows, columns = (side // BLOCK * BLOCK for side in images.shape[-2:])
     luminance = images[..., :rows, :columns].double() * 255
     whole, half = normalised(luminance, "replicate"), normalised(halved(luminance), "replicate")
-    features = torch.cat([_features(_blocks(whole.image, BLOCK)), _features(_blocks(half.image, BLOCK // 2))], -1)
-    return features, _blocks(whole.deviation, BLOCK).mean((-2, -1))
+    features = spatial_features(blocks(whole.image, BLOCK)) + spatial_features(blocks(half.image, BLOCK // 2))
+    return torch.stack(features, -1), blocks(whole.deviation, BLOCK).mean((-2, -1))
 
 
 def _gaussian(features: Tensor) -> NiqeModel:
@@ -95,6 +76,11 @@ def niqe(images: Tensor, model: NiqeModel | None = None) -> Tensor:
     return torch.stack(scores)
 
 
+def niqe_mr(images: Tensor) -> Tensor:
+    """:func:`niqe` with a model fitted here, by training/refit_natural_scene.py, to clean MR."""
+    return niqe(images, shipped(NiqeModel, "niqe_mr"))
+
+
 def fit_niqe(images: Iterable[Tensor]) -> NiqeModel:
     """A model of pristine grey images, each (1, 1, H, W) in 0..1 and of any size from 96 x 96.
 
@@ -106,9 +92,9 @@ def fit_niqe(images: Iterable[Tensor]) -> NiqeModel:
         features, sharpness = niqe_features(image)
         chosen = features[sharpness >= SHARPNESS * sharpness.amax(1, keepdim=True)]
         kept.append(chosen[~chosen.isnan().any(-1)])
-    blocks = torch.cat(kept) if kept else torch.empty(0, FEATURES)
-    if len(blocks) <= FEATURES:
+    pristine = torch.cat(kept) if kept else torch.empty(0, FEATURES)
+    if len(pristine) <= FEATURES:
         raise ValueError(
-            f"a NIQE model needs more than {FEATURES} sharp blocks of 96 x 96 pixels, got {len(blocks)}; add images"
+            f"a NIQE model needs more than {FEATURES} sharp blocks of 96 x 96 pixels, got {len(pristine)}; add images"
         )
-    return _gaussian(blocks)
+    return _gaussian(pristine)
