@@ -12,7 +12,7 @@ from cross_validation import FIGURES
 from cross_validation_report import digits_of
 from tables import latex_table, markdown_table, with_range
 
-COLUMNS = ("method", "kind", "images", *FIGURES, "ms an image")
+COLUMNS = ("method", "kind", "parameters", "images", *FIGURES, "ms an image")
 HEADINGS = {
     False: "Training-free: know nothing of these ratings; PLCC and RMSE after a logistic fitted to the same images",
     True: "Cross-validated: learned from these ratings, each image judged by a fold that never saw its reference",
@@ -34,7 +34,8 @@ def write_files(title: str, results: Results, out: Path) -> str:
 def cells(row: Row) -> list[str]:
     """A row of :data:`COLUMNS`, as it is read."""
     figures = [_figure(row, name) for name in FIGURES]
-    return [row.method.name, GROUPS[row.method.group], str(row.defined.sum()), *figures, f"{row.milliseconds:.3g}"]
+    method = row.method
+    return [method.name, GROUPS[method.group], method.origin, str(row.defined.sum()), *figures, f"{row.milliseconds:.3g}"]
 
 
 def _figure(row: Row, name: str) -> str:
@@ -57,12 +58,25 @@ def _csv(path: Path, title: str, rows: Iterable[Sequence[object]]) -> None:
 
 def _ranking(results: Results) -> Iterable[Sequence[object]]:
     figures = [f"{name}{part}" for name in FIGURES for part in ("", "_low", "_high")]
-    yield ["method", "kind", "training", "images", *figures, "milliseconds", "seconds_a_fold", "version", "origin", "notes"]
+    yield [
+        "method",
+        "kind",
+        "training",
+        "images",
+        *figures,
+        "milliseconds",
+        "seconds_a_fold",
+        "version",
+        "parameters",
+        "about",
+        "notes",
+    ]
     for row in results.rows:
         found = [part for name in FIGURES for part in _parts(row.figures[name])]
         training = "cross-validated" if row.method.learned else "training-free"
-        about = [row.method.version, row.method.origin, " ".join(f"{note}." for note in row.notes)]
-        yield [row.method.name, row.method.group, training, row.defined.sum(), *found, row.milliseconds, row.seconds, *about]
+        method, notes = row.method, " ".join(f"{note}." for note in row.notes)
+        told = [method.version, method.origin, method.about, notes]
+        yield [method.name, method.group, training, row.defined.sum(), *found, row.milliseconds, row.seconds, *told]
 
 
 def _parts(figure: Figure | None) -> tuple[object, ...]:
@@ -101,7 +115,7 @@ def _markdown(title: str, results: Results) -> str:
     for learned, heading in HEADINGS.items():
         rows = results.part(learned=learned)
         if rows:
-            lines += [f"## {heading}", "", markdown_table(COLUMNS, [cells(row) for row in rows], 2), ""]
+            lines += [f"## {heading}", "", markdown_table(COLUMNS, [cells(row) for row in rows], 3), ""]
     return "\n".join([*lines, *(f"* {text}" for text in below(results))]) + "\n"
 
 
@@ -111,5 +125,5 @@ def _latex(title: str, results: Results) -> str:
         rows = results.part(learned=learned)
         if rows:
             caption = f"{title}. {heading}. {' '.join(below(results))}"
-            found.append(latex_table(caption, COLUMNS, [cells(row) for row in rows], 2))
+            found.append(latex_table(caption, COLUMNS, [cells(row) for row in rows], 3))
     return "\n".join(found)

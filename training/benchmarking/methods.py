@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version as package_version
+from pathlib import Path
 from typing import Literal
 
 import typer
@@ -16,6 +19,7 @@ from benchmarking.versions import made_of
 from cross_validation import Learn, Split, folds_of
 from learners import ridge
 from miqanet_core import metrics
+from miqanet_core.errors import ModelError
 from miqanet_core.model import load_model
 
 Group = Literal["full_reference", "no_reference", "deep", "mr", "ours"]
@@ -29,6 +33,7 @@ GROUPS: dict[Group, str] = {
 LIST_IS_OURS = "The paper's exact lists are not public; only the counts are. This list is ours."
 # Of the measures without reference, those of natural scenes; the others were made for MR.
 NATURAL_SCENES = ("brisque", "niqe", "piqe", "ilniqe")
+LEARNED_HERE = "learned here"
 MIQANET, RIDGE = "miqanet", "ridge"
 
 
@@ -37,14 +42,15 @@ class Method:
     """``learned``: from the rated images, by cross-validation; the others know nothing of them.
 
     ``better``: which values are the good ones. ``version``: changes whenever its values may. ``origin``: where its parameters
-    come from.
+    come from, in a few words for the tables. ``about``: what else a reader may want to know.
     """
 
     name: str
     group: Group
     better: Literal["higher", "lower"]
     version: str
-    origin: str = ""
+    origin: str
+    about: str = ""
     learned: bool = False
 
     @property
@@ -85,9 +91,22 @@ def chosen(names: str) -> list[Method]:
         elif name in known:
             wanted.add(name)
         else:
-            there = f"all, {', '.join(GROUPS)}, or of {', '.join(known)}"
-            raise typer.BadParameter(f"no method or group is called {name!r}; choose of {there}", param_hint="--methods")
+            known[name] = _group_of(name, known)
+            wanted.add(name)
     return [_method(name, group) for name, group in known.items() if name in wanted]
+
+
+def _group_of(name: str, known: Iterable[str]) -> Group:
+    """Of what is in no list: a measure refitted to one's own images, or one of pyiqa's."""
+    try:
+        return metrics.info(name).kind
+    except ModelError as error:
+        raise typer.BadParameter(str(error), param_hint="--methods") from None
+    except ValueError as error:
+        if ":" in name:
+            raise typer.BadParameter(str(error), param_hint="--methods") from None
+    there = f"all, {', '.join(GROUPS)}, niqe:FILE, ilniqe:FILE, pyiqa:NAME, or of {', '.join(known)}"
+    raise typer.BadParameter(f"no method or group is called {name!r}; choose of {there}", param_hint="--methods")
 
 
 def plan(methods: Sequence[Method], cases: Sequence[Case], folds: int) -> Plan:
@@ -146,14 +165,21 @@ def _method(name: str, group: Group) -> Method:
         baseline = DEEP[name]
         code = (f"baselines.{baseline.settings.file.stem}", "baseline_training", "cross_validation")
         version = made_of(*code, also=baseline.settings.model_dump_json())
-        origin = f"learned here; {baseline.paper} Simplified: {baseline.simplified}"
-        return Method(name, group, "higher", version, origin, learned=True)
+        about = f"{baseline.paper} Simplified: {baseline.simplified}"
+        return Method(name, group, "higher", version, LEARNED_HERE, about, learned=True)
     if name == RIDGE:
-        origin = "learned here, on frozen features of EfficientNet-Lite0, pre-trained on photographs"
-        return Method(name, group, "higher", made_of("baselines.ridge", "cross_validation"), origin, learned=True)
+        about = "Ridge regression on frozen features of EfficientNet-Lite0, pre-trained on photographs."
+        return Method(name, group, "higher", made_of("baselines.ridge", "cross_validation"), LEARNED_HERE, about, learned=True)
     if name == MIQANET:
         model = load_model().identity
-        origin = f"shipped model {model.name} {model.version}, trained on simulated artefacts"
-        return Method(name, group, "higher", made_of("miqanet_core.scorer", "rated", also=model.weights_sha256), origin)
+        version = made_of("miqanet_core.scorer", "rated", also=model.weights_sha256)
+        about = f"The shipped model {model.name}, version {model.version}, as it is: it learned from simulated artefacts."
+        return Method(name, group, "higher", version, "trained on simulation", about)
     metric = metrics.info(name)
-    return Method(name, group, metric.better, made_of(metric.function.__module__, "benchmarking.pixels"))
+    made_by, _, detail = name.partition(":")
+    also = ""
+    if detail:
+        also = package_version("pyiqa") if made_by == "pyiqa" else hashlib.sha256(Path(detail).read_bytes()).hexdigest()
+    # A refitted measure is the function of its kind with a model put in.
+    function = getattr(metric.function, "func", metric.function)
+    return Method(name, group, metric.better, made_of(function.__module__, "benchmarking.pixels", also=also), metric.origin)
