@@ -58,19 +58,8 @@ def _csv(path: Path, title: str, rows: Iterable[Sequence[object]]) -> None:
 
 def _ranking(results: Results) -> Iterable[Sequence[object]]:
     figures = [f"{name}{part}" for name in FIGURES for part in ("", "_low", "_high")]
-    yield [
-        "method",
-        "kind",
-        "training",
-        "images",
-        *figures,
-        "milliseconds",
-        "seconds_a_fold",
-        "version",
-        "parameters",
-        "about",
-        "notes",
-    ]
+    about = ["version", "parameters", "about", "notes"]
+    yield ["method", "kind", "training", "images", *figures, "milliseconds", "seconds_a_fold", *about]
     for row in results.rows:
         found = [part for name in FIGURES for part in _parts(row.figures[name])]
         training = "cross-validated" if row.method.learned else "training-free"
