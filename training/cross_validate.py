@@ -55,7 +55,7 @@ def main(
             settings = parse(RatedSettings, recipe, read_recipe(recipe, with_sources=False)["training"])
             told, learn = settings.model_dump(), miqanet(settings, workers, data)
         else:
-            told, learn = {}, ridge(images)
+            told, learn = {}, ridge()
         made_with = {"data": data, **fingerprint(images, method.value, told)}
         finished = cross_validate(images, schemes, learn, made_with, out, lambda line: typer.echo(line, err=True))
         typer.echo(write_report(data, method.value, made_with, finished, out))

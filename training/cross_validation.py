@@ -31,6 +31,7 @@ Learn = Callable[[list[RatedImage], list[RatedImage], Path], Predict]
 SCHEMES = {"leave-one-out": 1, "leave-two-out": 2}
 # Order is a matter of the predictions themselves, accuracy one of the mapped predictions.
 MAPPED = ("PLCC", "RMSE")
+_TESTED = "tested.json"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,19 @@ def splits_of(images: list[RatedImage], scheme: str) -> list[Split]:
     return found
 
 
+def folds_of(images: list[RatedImage], folds: int) -> list[Split]:
+    """``folds`` splits that test each reference once, neighbours by name together; fewer where there are fewer references.
+
+    ValueError when the set is too small.
+    """
+    splits = splits_of(images, "leave-one-out")
+    names, following = [split.test[0] for split in splits], [split.validation for split in splits]
+    parts = np.array_split(np.arange(len(names)), min(folds, len(names)))
+    if len(names) - len(parts[0]) < 2:
+        raise ValueError(f"{folds} folds of {len(names)} references leave none to train on and choose by")
+    return [Split(f"{len(parts)} folds", tuple(names[i] for i in part), following[part[-1]]) for part in parts]
+
+
 def fingerprint(images: list[RatedImage], method: str, settings: dict[str, Any]) -> dict[str, Any]:
     """What the result of a split depends on: another value of any of it, and finished splits do not count."""
     lines = [f"{i.path.name}\t{i.reference}\t{i.score!r}\t{i.path.stat().st_size}" for i in images]
@@ -116,12 +130,11 @@ def cross_validate(
         spent: list[float] = []
         for number, split in enumerate(splits, 1):
             folder = out / "splits" / f"{scheme}-{number:03d}"
-            tested = _read(folder / "tested.json", split)
+            tested = kept(split, folder)
             state = "kept"
             if tested is None:
                 start = time.monotonic()
                 tested = run(split, images, learn, folder)
-                _write(folder / "tested.json", asdict(tested))
                 spent.append(time.monotonic() - start)
                 left = (len(splits) - number) * sum(spent) / len(spent)
                 state = f"{spent[-1]:.0f} s" + (f", about {math.ceil(left / 60)} min left of {scheme}" if left else "")
@@ -131,7 +144,7 @@ def cross_validate(
 
 
 def run(split: Split, images: list[RatedImage], learn: Learn, folder: Path) -> Tested:
-    """Learn and test one split; ``folder`` is the learner's to write in."""
+    """Learn and test one split, and keep it in ``folder``, which is the learner's to write in."""
     folder.mkdir(parents=True, exist_ok=True)
     test = [image for image in images if image.reference in split.test]
     validation = [image for image in images if image.reference == split.validation]
@@ -145,7 +158,7 @@ def run(split: Split, images: list[RatedImage], learn: Learn, folder: Path) -> T
     except ValueError as error:
         note = f"predictions were not mapped: {error}"
     mapped = predicted if mapping is None else mapping(predicted)
-    return Tested(
+    tested = Tested(
         split,
         tuple(image.path.name for image in test),
         tuple(image.reference for image in test),
@@ -155,6 +168,8 @@ def run(split: Split, images: list[RatedImage], learn: Learn, folder: Path) -> T
         mapping,
         note,
     )
+    _write(folder / _TESTED, asdict(tested))
+    return tested
 
 
 def figures_of(tested: Tested) -> dict[str, float | None]:
@@ -211,8 +226,9 @@ def _same_settings(path: Path, made_with: dict[str, Any]) -> None:
     _write(path, made_with)
 
 
-def _read(path: Path, split: Split) -> Tested | None:
-    """A finished split; None when there is none."""
+def kept(split: Split, folder: Path) -> Tested | None:
+    """The split as :func:`run` left it in ``folder``; None when it is not finished. InputError when it is another one."""
+    path = folder / _TESTED
     if not path.exists():
         return None
     entry = _json(path)

@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 
 from cross_validation import FIGURES, Tested, summary
 from rated import STAND_IN_TITLE
+from tables import latex_table, markdown_table, with_range
 
 # What the rows of the table are called.
 ROWS = {"pooled": "all test images (95 % interval)", "median": "median split (least to greatest)"}
+_COLUMNS = ("splits", "over", "images", *FIGURES)
 PREDICTIONS = ("data", "method", "splits", "split", "image", "reference", "score", "predicted", "mapped")
 # Unlike in colour or shape, so that 20 references can be told apart in print as well.
 MARKERS = "os^Dv"
@@ -48,32 +50,15 @@ def write_report(title: str, method: str, made_with: dict[str, Any], finished: d
 
 def markdown(title: str, method: str, summaries: dict[str, Any]) -> str:
     """The table, and under it what was not defined."""
-    lines = [f"**{title}**, {method}", "", f"| splits | over | images | {' | '.join(FIGURES)} |"]
-    lines.append("|---|---|---:|" + "---:|" * len(FIGURES))
-    lines += [f"| {' | '.join(row)} |" for row in _texts(summaries)]
-    lines += ["", *(f"* {note}" for found in summaries.values() for note in found["notes"])]
+    lines = [f"**{title}**, {method}", "", markdown_table(_COLUMNS, _texts(summaries), 2), ""]
+    lines += [f"* {note}" for found in summaries.values() for note in found["notes"]]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def latex(title: str, method: str, summaries: dict[str, Any]) -> str:
     """The table as a LaTeX float that needs no package."""
-    body = [" & ".join(map(_escaped, row)) + r" \\" for row in _texts(summaries)]
-    notes = "".join(f" {_escaped(note)}." for found in summaries.values() for note in found["notes"])
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{_escaped(title)}: agreement of {_escaped(method)} with the scores.{notes}}}",
-            rf"\begin{{tabular}}{{llr{'r' * len(FIGURES)}}}",
-            r"\hline",
-            " & ".join(["splits", "over", "images", *FIGURES]) + r" \\",
-            r"\hline",
-            *body,
-            r"\hline",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    notes = "".join(f" {note}." for found in summaries.values() for note in found["notes"])
+    return latex_table(f"{title}: agreement of {method} with the scores.{notes}", _COLUMNS, _texts(summaries), 2)
 
 
 def scatter(title: str, method: str, scheme: str, finished: list[Tested], found: dict[str, Any]) -> Figure:
@@ -131,12 +116,9 @@ def _cell(name: str, found: dict[str, float] | None) -> str:
     """A figure with its range: correlations to three digits, an error to one."""
     if found is None:
         return "not defined"
-    digits = 1 if name == "RMSE" else 3
-    value, low, high = (f"{found[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+    return with_range(found["value"], found["low"], found["high"], digits_of(name))
 
 
-def _escaped(text: str) -> str:
-    """Text that LaTeX sets as it stands."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c) or (f"\\{c}" if c in "&%$#_{}" else c) for c in text)
+def digits_of(figure: str) -> int:
+    """Decimals that are shown of a figure."""
+    return 1 if figure == "RMSE" else 3

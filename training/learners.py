@@ -15,22 +15,24 @@ from rated import RatedImage, read_image
 from settings import RatedSettings
 
 
-def ridge(images: list[RatedImage]) -> Learn:
-    """The frozen-feature ridge on a set whose features are taken once, at the first split that is learned.
+def ridge() -> Learn:
+    """The frozen-feature ridge; the features of an image are taken once, when it is first learned from or asked for.
 
     Its penalty is chosen between the references of the training and the validation images, and it learns from both. Learning
-    raises InputError when an image of the set cannot be read.
+    raises InputError when an image cannot be read.
     """
-    x: dict[Path, np.ndarray] = {}
+    taken: dict[Path, np.ndarray] = {}
+
+    def seen(images: list[RatedImage]) -> np.ndarray:
+        new = [image.path for image in images if image.path not in taken]
+        if new:
+            taken.update(zip(new, features([read_image(path) for path in new]), strict=True))
+        return np.stack([taken[image.path] for image in images])
 
     def learn(train: list[RatedImage], validation: list[RatedImage], _: Path) -> Predict:
-        if not x:
-            found = features([read_image(image.path) for image in images])
-            x.update(zip((image.path for image in images), found, strict=True))
         known = train + validation
-        scores = np.array([image.score for image in known])
-        model = fit(np.stack([x[image.path] for image in known]), scores, [image.reference for image in known])
-        return lambda asked: model(np.stack([x[image.path] for image in asked]))
+        model = fit(seen(known), np.array([image.score for image in known]), [image.reference for image in known])
+        return lambda asked: model(seen(asked))
 
     return learn
 

@@ -33,6 +33,10 @@ TITLES = {"rad-iqmri": "RAD-IQMRI", "kadid10k": "KADID-10k", "koniq10k": "KonIQ-
 # The file that marks a folder as made by stand_in.py, and what everything made from such a folder must say.
 STAND_IN_FILE = "SIMULATED_STAND_IN.txt"
 STAND_IN_TITLE = "SIMULATED STAND-IN, not RAD-IQMRI"
+STAND_IN_CAVEAT = (
+    "Its scores are no opinions: a teacher made of HaarPSI and MS-SSIM gave them, so that these two, and whatever learned from "
+    "that teacher, agree with it by construction. Its slices may be among those that the shipped model was trained on."
+)
 
 UNPACK_AGAIN = "unpack the data set again, or name the folder that holds it with --root"
 _BITMAP = ".bmp"
@@ -43,12 +47,17 @@ class RatedImage:
     """One image and what people thought of it.
 
     ``path``: its file. ``reference``: the content it was made from; images of one reference belong on one side of a split.
-    ``score``: mean opinion score on a scale of 0 (worst) to 100 (best).
+    ``score``: mean opinion score on a scale of 0 (worst) to 100 (best). ``reference_image``: the file of that content,
+    undistorted; None where there is none. ``artefact``, ``anatomy``: what was done to it and what it shows, empty where nobody
+    says.
     """
 
     path: Path
     reference: str
     score: float
+    reference_image: Path | None = None
+    artefact: str = ""
+    anatomy: str = ""
 
 
 def read_rated(dataset: str, root: Path) -> list[RatedImage]:
@@ -109,10 +118,10 @@ def _rad_iqmri(root: Path) -> list[RatedImage]:
     told = root / "references.csv"
     if not told.exists():
         return images
-    references = {row["image"]: row["reference"] for _, row in _rows(told, ("image", "reference"))}
+    references = {row["image"]: row["reference"] for _, row in rows(told, ("image", "reference"))}
     unknown = [image.path.name for image in images if not references.get(image.path.name)]
     if unknown:
-        raise InputError(told, f"has no reference for {_some(unknown)}", "add a line for each: image,reference")
+        raise InputError(told, f"has no reference for {some(unknown)}", "add a line for each: image,reference")
     return [replace(image, reference=references[image.path.name]) for image in images]
 
 
@@ -121,7 +130,7 @@ def _kadid10k(root: Path) -> list[RatedImage]:
     file = root / "dmos.csv"
     labels = [
         _Label(line, row["dist_img"], Path(row["ref_img"]).stem, _number(file, line, row["dmos"], 1, 5))
-        for line, row in _rows(file, ("dist_img", "ref_img", "dmos"))
+        for line, row in rows(file, ("dist_img", "ref_img", "dmos"))
     ]
     return _find(file, _rescaled(labels, 1, 5), [root / "images"])
 
@@ -134,7 +143,7 @@ def _koniq10k(root: Path) -> list[RatedImage]:
         raise InputError(root, "has neither 1024x768/ nor 512x384/", UNPACK_AGAIN)
     labels = [
         _Label(line, row["image_name"], row["image_name"], _number(file, line, row["MOS_zscore"], 1, 100))
-        for line, row in _rows(file, ("image_name", "MOS_zscore"))
+        for line, row in rows(file, ("image_name", "MOS_zscore"))
     ]
     return _find(file, _rescaled(labels, 1, 100), folders[:1])
 
@@ -159,13 +168,26 @@ def _pipal(root: Path) -> list[RatedImage]:
 
 
 def _folder(root: Path) -> list[RatedImage]:
-    """One's own images: ``scores.csv`` with image (a path below the folder), score 0..100 and, if there is one, reference."""
+    """One's own images: ``scores.csv`` with image (a path below the folder), score 0..100 and, if there are any, reference,
+    reference_image (a path below the folder), artefact and anatomy."""
     file = root / "scores.csv"
+    told = list(rows(file, ("image", "score")))
     labels = [
         _Label(line, row["image"], row.get("reference") or row["image"], _number(file, line, row["score"], 0, 100))
-        for line, row in _rows(file, ("image", "score"))
+        for line, row in told
     ]
-    return _find(file, labels, [root])
+    lacking = [name for _, row in told if (name := row.get("reference_image")) and not (root / name).is_file()]
+    if lacking:
+        raise InputError(file, f"names reference images that are missing: {some(lacking)}", "put them there, or correct it")
+    return [
+        replace(
+            image,
+            reference_image=root / row["reference_image"] if row.get("reference_image") else None,
+            artefact=row.get("artefact", ""),
+            anatomy=row.get("anatomy", ""),
+        )
+        for image, (_, row) in zip(_find(file, labels, [root]), told, strict=True)
+    ]
 
 
 _READERS: dict[str, Callable[[Path], list[RatedImage]]] = {
@@ -204,8 +226,8 @@ def _lines(file: Path, low: float, high: float) -> Iterator[_Label]:
             yield _Label(line, name, Path(name).stem.split("_")[0], _number(file, line, parts[2], low, high))
 
 
-def _rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells of each row of a table that has ``columns``."""
+def rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells of each row of a table that has ``columns``; InputError where it lacks one, or a row a value."""
     with _text_of(file) as stream:
         table = csv.DictReader(stream, skipinitialspace=True)
         missing = [name for name in columns if name not in (table.fieldnames or ())]
@@ -241,7 +263,7 @@ def _find(file: Path, labels: list[_Label], folders: list[Path]) -> list[RatedIm
     missing = [label.image for label in labels if label.image not in present]
     if missing:
         where = " or ".join(f"{folder.name}/" for folder in folders)
-        problem = f"{len(missing)} of its {len(labels)} images are missing in {where}: {_some(missing)}"
+        problem = f"{len(missing)} of its {len(labels)} images are missing in {where}: {some(missing)}"
         raise InputError(file, problem, "put them there, or unpack the data set again")
     for label in labels:
         if ending(Path(label.image)) not in {*ENDINGS, _BITMAP}:
@@ -257,7 +279,7 @@ def _check_whole(dataset: str, root: Path, images: list[RatedImage]) -> None:
     if dataset != "folder":
         twice = [name for name, times in names.items() if times > 1]
     if twice:
-        raise InputError(root, f"labels {_some(twice)} more than once", "leave one line for each image in the label files")
+        raise InputError(root, f"labels {some(twice)} more than once", "leave one line for each image in the label files")
     if dataset == "folder":
         return
     wanted, wanted_references = COUNTS[dataset]
@@ -266,9 +288,10 @@ def _check_whole(dataset: str, root: Path, images: list[RatedImage]) -> None:
     references = sorted({image.reference for image in images})
     if len(references) != wanted_references:
         cure = "write references.csv (image,reference) beside the label files" if dataset == "rad-iqmri" else UNPACK_AGAIN
-        found = f"{len(references)} references ({_some(references)})"
+        found = f"{len(references)} references ({some(references)})"
         raise InputError(root, f"has images of {found}, but {TITLES[dataset]} has {wanted_references}", cure)
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first five of them, and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

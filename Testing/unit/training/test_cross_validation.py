@@ -13,14 +13,14 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-import cross_validation
 from cross_validate import main
-from cross_validation import SCHEMES, Predict, Split, cross_validate, fingerprint, splits_of, summary
+from cross_validation import SCHEMES, Predict, Split, cross_validate, fingerprint, folds_of, kept, splits_of, summary
 from cross_validation_report import latex, write_report
 from learners import ridge
 from miqanet_core.errors import InputError
 from mr_samples import slice_like
 from rated import STAND_IN_FILE, STAND_IN_TITLE, RatedImage, read_rated
+from rated_facts import with_facts, with_references
 from sources import Source
 from stand_in import CONTENTS, degraded, make
 
@@ -75,6 +75,19 @@ def test_splits_are_all_there_and_keep_references_apart(tmp_path: Path, scheme: 
     # Each learner is asked for the test part, to report, and for all that it learned from, to fit the mapping.
     assert learner.asked[::2] == [set(split.test) for split in splits]
     assert learner.asked[1::2] == [train | validation for train, validation in learner.learned]
+
+
+@pytest.mark.parametrize(("folds", "sizes"), [(4, [2, 2, 2, 2]), (3, [3, 3, 2]), (20, [1] * 8)])
+def test_folds_test_each_reference_once(folds: int, sizes: list[int]) -> None:
+    found = folds_of(rated_images(), folds)
+    assert [len(split.test) for split in found] == sizes
+    assert sorted(name for split in found for name in split.test) == [f"r{i}" for i in range(8)]
+    assert all(split.validation not in split.test for split in found)
+
+
+def test_folds_that_leave_nothing_to_learn_from_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 folds of 8 references leave none to train on"):
+        folds_of(rated_images(), 1)
 
 
 def test_the_mapping_knows_the_training_part_alone(tmp_path: Path) -> None:
@@ -220,7 +233,7 @@ def test_mistakes_end_the_command_in_one_line(tmp_path: Path, options: list[str]
 def test_the_ridge_says_which_image_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n but no more")
     with pytest.raises(InputError, match=r"a\.png"):
-        ridge([RatedImage(tmp_path / "a.png", "a", 1.0)])([], [], tmp_path)
+        ridge()([RatedImage(tmp_path / "a.png", "a", 1.0)], [], tmp_path)
 
 
 def test_the_stand_in_has_the_energies_of_the_set() -> None:
@@ -240,13 +253,18 @@ def test_the_stand_in_is_made_from_real_mr_and_read_back(tmp_path: Path, shared:
     monkeypatch.setattr(
         "stand_in.degraded",
         lambda content, image, seed: [
-            (f"{content}_{i}.png", np.full((16, 16), min(255, image.shape[0] // 4), np.uint8), float(i)) for i in range(14)
+            (f"{content}_artefact_{i}.png", np.full((16, 16), min(255, image.shape[0] // 4), np.uint8), float(i))
+            for i in range(14)
         ],
     )
     sources = [Source(path, name, name, "T1", "none", "CC0-1.0", "train") for name, path in CONTENTS.items()]
     make(sources, [shared / "data" / "mri"], tmp_path / "set")
     images = read_rated("rad-iqmri", tmp_path / "set")
     assert {image.reference for image in images} == set(CONTENTS)
+    told = with_facts(with_references(images, tmp_path / "set" / "Reference"), tmp_path / "set" / "facts.csv")
+    assert {image.reference_image.name for image in told if image.reference_image} == {f"{name}.png" for name in CONTENTS}
+    assert {image.artefact for image in told} == {"artefact"}
+    assert {image.anatomy for image in told} == set(CONTENTS)
     assert STAND_IN_TITLE in (tmp_path / "set" / STAND_IN_FILE).read_text()
     make(sources, [shared / "data" / "mri"], tmp_path / "set")  # a stand-in may be made anew
 
@@ -269,4 +287,4 @@ def test_a_split_of_another_set_is_not_taken(tmp_path: Path) -> None:
     images = rated_images()
     cross_validate(images, ["leave-one-out"], Watched(), MADE_WITH, tmp_path, lambda _: None)
     with pytest.raises(InputError, match="holds leave-one-out: r0, not leave-one-out: q"):
-        cross_validation._read(tmp_path / "splits" / "leave-one-out-001" / "tested.json", Split("leave-one-out", ("q",), "r1"))
+        kept(Split("leave-one-out", ("q",), "r1"), tmp_path / "splits" / "leave-one-out-001")
