@@ -15,7 +15,7 @@ from miqanet_core.baseline import Baseline
 from miqanet_core.domain import Domain, unlike_by_facts
 from miqanet_core.errors import ModelError, OutOfMemory
 from miqanet_core.findings import ArtifactReader, Findings
-from miqanet_core.model import NetworkOutput, fold_batch_norm, load_model
+from miqanet_core.model import NetworkOutput, fold_for_scoring, load_model, unfuse_attention
 from miqanet_core.policy import Policy
 from miqanet_core.quality import ModelIdentity, SeriesQuality, SliceQuality
 from miqanet_core.series import MRSeries
@@ -140,7 +140,9 @@ class Scorer:
         self._interval = ScoreInterval.from_extras(loaded.extras)
         self._domain = Domain.from_extras(loaded.extras)
         # Channels last is how a CPU's and a tensor core's convolutions read fastest.
-        self._network = fold_batch_norm(loaded.network).to(self._device).to(memory_format=torch.channels_last)
+        self._network = fold_for_scoring(loaded.network).to(self._device).to(memory_format=torch.channels_last)
+        if self._device.type == "cpu" and self._dtype == torch.bfloat16:
+            unfuse_attention(self._network)
         self._tile = loaded.config.tile_size
         self._patch = self._tile // self._network.global_branch.grid
         self._policy = policy or Policy.default()

@@ -63,10 +63,10 @@ def _create_backbone(role: str, name: str, taps: tuple[int, ...], pretrained: bo
     return backbone
 
 
-def _tapped(backbone: Any, tiles: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
-    """The tapped maps, (B, C, h, w) each: plain return values, so no hooks and nothing kept between calls."""
+def _tapped(backbone: Any, tiles: Tensor, taps: tuple[int, ...], form: str) -> list[Tensor]:
+    """The tapped maps, ``form`` NCHW or NLC each: plain return values, so no hooks and nothing kept between calls."""
     maps: list[Tensor] = backbone.forward_intermediates(
-        tiles, indices=list(taps), norm=False, stop_early=True, intermediates_only=True
+        tiles, indices=list(taps), norm=False, stop_early=True, intermediates_only=True, output_fmt=form
     )
     return maps
 
@@ -91,7 +91,9 @@ class GlobalBranch(nn.Module):
         self.grid: int = rows
 
     def forward(self, tiles: Tensor) -> Tensor:
-        return torch.cat(_tapped(self.backbone, tiles, self.taps), 1)
+        tokens = torch.cat(_tapped(self.backbone, tiles, self.taps, "NLC"), 2)
+        # A view, channels last: as the tokens lie in memory.
+        return tokens.transpose(1, 2).unflatten(2, (self.grid, self.grid))
 
 
 def to_grid(feature_map: Tensor, grid: int) -> Tensor:
@@ -135,7 +137,7 @@ class LocalBranch(nn.Module):
         """The map before it is tiled: (B, 3, T, T) -> (B, C, n, n), n = ``common_grid``."""
         # Channels last: depthwise convolutions on a CPU take half the time, and no device is slower for it.
         tiles = tiles.contiguous(memory_format=torch.channels_last)
-        levels = [to_grid(level, self.common_grid) for level in _tapped(self.backbone, tiles, self.taps)]
+        levels = [to_grid(level, self.common_grid) for level in _tapped(self.backbone, tiles, self.taps, "NCHW")]
         out: Tensor = self.norm(self.project(torch.cat(levels, 1)))
         return out
 

