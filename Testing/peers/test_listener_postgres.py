@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,19 @@ from sqlalchemy.exc import InternalError  # noqa: E402
 
 import backlog  # noqa: E402
 from listening import PATIENCE, encoded, running, send_bytes, wait_for  # noqa: E402
-from miqanet_core.listener.catalogue import Base, Catalogue, Heartbeat, Job, Result, Series, now, queue  # noqa: E402
+from miqanet_core.listener import sorting  # noqa: E402
+from miqanet_core.listener.catalogue import (  # noqa: E402
+    Base,
+    Catalogue,
+    Heartbeat,
+    Job,
+    ReceivedObject,
+    Result,
+    Series,
+    now,
+    queue,
+)
+from miqanet_core.listener.spool import Spool  # noqa: E402
 from postgres_server import Postgres, running_postgres  # noqa: E402
 from readers.dicom_maker import mr_image, noise  # noqa: E402
 
@@ -134,6 +146,67 @@ def test_two_worker_processes_share_a_backlog_and_score_each_series_once(
     # A second scoring whose result was thrown away would show here.
     assert Counter(map(int, re.findall(r"series (\d+), version", log))) == Counter(versions.keys())
     assert "taken over" not in log
+
+
+class SandboxInThisProcess:
+    """Stands in for the child process that reads headers: two of them end each file at the same moment."""
+
+    def __init__(self, both: threading.Barrier) -> None:
+        self._both = both
+
+    def call(self, function: Callable[[Path], object], path: Path) -> object:
+        found = function(path)
+        self._both.wait(PATIENCE)
+        return found
+
+
+def test_two_workers_that_sort_one_series_at_the_same_moment_lose_nothing_with_a_fake_sandbox(
+    postgres: Postgres, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    images = 2 * sorting._AT_ONCE
+    with running(tmp_path, storage={"database": postgres.url}, receiver={"processes": 1}) as listener:
+        # Each batch meets the same new series, in another order.
+        uids = [f"1.{(n if n < images // 2 else images - n) % 2}" for n in range(images)]
+        backlog.fill(listener, (mr_image(noise(n, 16, 16), SeriesInstanceUID=uid) for n, uid in enumerate(uids)))
+        spool = Spool(listener.settings.storage.spool)
+        with catalogue.write() as session:
+            queue.give_back_objects(session, "nobody")
+        both, faults = threading.Barrier(2), []
+
+        def sort(name: str) -> None:
+            try:
+                sorting.sort_some(catalogue, spool, SandboxInThisProcess(both), name, 60)  # type: ignore[arg-type]
+            except Exception as error:
+                faults.append(error)
+
+        threads = [threading.Thread(target=sort, args=(name,)) for name in ("a", "b")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    with catalogue.read() as session:
+        objects = list(session.scalars(select(ReceivedObject)))
+        assert faults == []
+        assert {(one.state, one.leased_by) for one in objects} == {("sorted", None)}
+        assert Counter(one.series_id for one in objects) == Counter({1: images // 2, 2: images // 2})
+        assert len(session.scalars(select(Job)).all()) == 2
+
+
+def test_a_batch_that_could_not_be_entered_is_free_at_once_with_a_fake_sandbox(
+    postgres: Postgres, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path, storage={"database": postgres.url}, receiver={"processes": 1}) as listener:
+        backlog.fill(listener, [mr_image(noise(0, 16, 16))])
+        with catalogue.write() as session:
+            queue.give_back_objects(session, "nobody")
+        spool, sandbox = Spool(listener.settings.storage.spool), SandboxInThisProcess(threading.Barrier(1))
+        with monkeypatch.context() as patch:
+            patch.setattr(sorting, "_enter", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                sorting.sort_some(catalogue, spool, sandbox, "a", 60)  # type: ignore[arg-type]
+        assert sorting.sort_some(catalogue, spool, sandbox, "b", 60)  # type: ignore[arg-type]
+    with catalogue.read() as session:
+        assert session.scalars(select(ReceivedObject.state)).all() == ["sorted"]
 
 
 def test_the_server_killed_in_the_middle_of_a_send(postgres: Postgres, tmp_path: Path) -> None:

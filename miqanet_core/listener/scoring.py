@@ -167,6 +167,7 @@ class SeriesScoring:
         entered = False
         try:
             with self._catalogue.write() as session:
+                _lock_series(session, job)
                 held = queue.held(session, job)
                 current = _sorted_objects(session, held.series_id)
                 if [one.id for one in current] != [one.id for one in objects]:
@@ -271,6 +272,7 @@ class SeriesScoring:
     def _try_later(self, job: Job, reason: str) -> None:
         try:
             with self._catalogue.write() as session:
+                _lock_series(session, job)
                 attempts = self._settings.scoring.attempts
                 if queue.fail(session, job, reason, attempts, _FIRST_WAIT, _LONGEST_WAIT):
                     series = session.get_one(Series, job.series_id)
@@ -287,6 +289,11 @@ def _place_of(error: Exception) -> str:
     """Where in the code an unexpected error arose, for a report of it."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return "" if isinstance(error, ReadingFailed) else f" ({Path(last.filename).name}:{last.lineno})"
+
+
+def _lock_series(session: Session, job: Job) -> None:
+    """The series before its job, as sorting takes them; the other way round each could wait for the other."""
+    session.get_one(Series, job.series_id, with_for_update=True)
 
 
 def _sorted_objects(session: Session, series_id: int) -> list[ReceivedObject]:

@@ -36,9 +36,15 @@ def sort_some(catalogue: Catalogue, spool: Spool, sandbox: Sandbox, worker: str,
     with catalogue.write() as session:
         waiting = queue.lease_objects(session, worker, lease_seconds, _AT_ONCE)
     read = [(one, _read(spool, sandbox, one)) for one in waiting]
-    with catalogue.write() as session:
-        for one, found in read:
-            _enter(session, one.id, worker, found)
+    try:
+        with catalogue.write_alone() as session:
+            for one, found in read:
+                _enter(session, one.id, worker, found)
+    except Exception:
+        # Nothing of it was entered. Others may try at once: the verdict must not wait until the lease is over.
+        with catalogue.write() as session:
+            queue.give_back_objects(session, worker)
+        raise
     return bool(waiting)
 
 

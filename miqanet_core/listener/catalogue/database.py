@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,8 @@ from miqanet_core.listener.catalogue.model import Base, StackResult
 
 _SQLITE_WAIT_SECONDS = 60
 _CONNECT_SECONDS = 10
+# Names of PostgreSQL's advisory locks: any numbers that no other program on the server uses.
+_TABLES_LOCK, _SORTING_LOCK = 4711072301, 4711072302
 
 
 class CatalogueError(Exception):
@@ -47,7 +49,7 @@ class Catalogue:
         with _opening(), self.engine.begin() as connection:
             if not self.sqlite:
                 # CREATE TABLE IF NOT EXISTS is not safe against itself in PostgreSQL.
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4711072301)")
+                connection.execute(select(func.pg_advisory_xact_lock(_TABLES_LOCK)))
             Base.metadata.create_all(connection)
         return self
 
@@ -70,6 +72,18 @@ class Catalogue:
                 yield session
             # The session joined the connection's own transaction.
             connection.commit()
+
+    @contextmanager
+    def write_alone(self) -> Iterator[Session]:
+        """:meth:`write` for what finds or makes series: one such transaction at a time, whichever process it is of.
+
+        Two that made the same series at once would break its uniqueness, and two that took series in another order would wait
+        for one another.
+        """
+        with self.write() as session:
+            if not self.sqlite:
+                session.execute(select(func.pg_advisory_xact_lock(_SORTING_LOCK)))
+            yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:

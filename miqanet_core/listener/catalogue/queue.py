@@ -156,5 +156,10 @@ def release_leases_of(session: Session, worker: str) -> None:
     """What a stopping worker still holds, others may have at once."""
     for kind in (Job, OutboxEntry):
         session.execute(update(kind).where(kind.leased_by == worker).values(leased_by=None, leased_until=None, token=None))
+    give_back_objects(session, worker)
+
+
+def give_back_objects(session: Session, worker: str) -> None:
+    """Objects that a worker did not sort, others may have at once."""
     mine = (ReceivedObject.leased_by == worker, ReceivedObject.state == "received")
     session.execute(update(ReceivedObject).where(*mine).values(leased_by=None, leased_until=None))
