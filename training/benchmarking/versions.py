@@ -8,7 +8,10 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+import miqanet_core
+
+# The project's sources, wherever the library is installed.
+SOURCES = (Path(miqanet_core.__file__).resolve().parent, Path(__file__).resolve().parents[1])
 
 
 def made_of(*modules: str, also: str = "") -> str:
@@ -39,8 +42,8 @@ def _source(name: str) -> Path | None:
         spec = find_spec(name)
     except ModuleNotFoundError:
         return None
-    path = Path(spec.origin) if spec and spec.origin else None
-    return path if path and path.suffix == ".py" and PROJECT in path.resolve().parents else None
+    path = Path(spec.origin).resolve() if spec and spec.origin else None
+    return path if path and path.suffix == ".py" and any(source in path.parents for source in SOURCES) else None
 
 
 @cache

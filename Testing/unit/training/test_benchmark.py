@@ -250,7 +250,7 @@ def test_all_are_the_42_of_the_issue_and_more() -> None:
     count = {group: sum(method.group == group for method in methods) for group in GROUPS}
     assert count["full_reference"] == 29
     assert count["deep"] == 9
-    assert {method.name.split("_")[0] for method in methods if method.group == "no_reference"} >= {"brisque", "niqe", "piqe"}
+    assert {method.name.split("_")[0] for method in methods if method.group == "no_reference"} >= {"brisque", "niqe", "piqe", "ilniqe"}
     assert {method.name for method in methods if method.group == "ours"} == {"ridge", "miqanet"}
     assert len({method.name for method in methods}) == len(methods)
     assert {method.name for method in methods if method.learned} == {m.name for m in methods if m.group == "deep"} | {"ridge"}
@@ -258,7 +258,7 @@ def test_all_are_the_42_of_the_issue_and_more() -> None:
 
 def test_a_version_follows_the_sources_and_what_else_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("benchmarking.versions.PROJECT", tmp_path)
+    monkeypatch.setattr("benchmarking.versions.SOURCES", (tmp_path.resolve(),))
     versions = []
     for part, text in (("low", "X = 1"), ("low", "X = 2"), ("unused", "X = 3")):
         (tmp_path / f"benchmark_{part}.py").write_text(text)
