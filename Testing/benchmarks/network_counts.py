@@ -56,7 +56,7 @@ def count(network: nn.Module, tile: Tensor) -> dict[str, dict[str, float]]:
     counts = flops.get_flop_counts()
     parts = {"all": "Global"} | {part: f"{name}.{part}" for part, _ in network.named_children()}
     return {
-        part: {"gflop": sum(counts[key].values()) / 1e9, "mbyte": traffic.moved[key] / 1e6}
+        part: {"gflop": sum(counts.get(key, {}).values()) / 1e9, "mbyte": traffic.moved[key] / 1e6}
         for part, key in parts.items()
         if traffic.moved[key]
     }
