@@ -23,6 +23,7 @@ pytest.importorskip("sqlalchemy")
 
 from pynetdicom import AE, build_context  # noqa: E402
 from pynetdicom.association import Association  # noqa: E402
+from pynetdicom.dimse_messages import C_STORE_RQ  # noqa: E402
 from pynetdicom.pdu import A_ASSOCIATE_RQ  # noqa: E402
 
 from listening import ENVIRONMENT, EXPLICIT, MR, Listener, encoded, running, send_bytes, store_request, wait_for  # noqa: E402
@@ -30,6 +31,7 @@ from readers.dicom_maker import mr_image, noise  # noqa: E402
 
 pytestmark = pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk is not installed")
 PATIENT = "Secretname^Zoe"
+VERIFICATION = "1.2.840.10008.1.1"
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +222,36 @@ def test_a_pdu_that_claims_gigabytes_is_not_believed(listener: Listener) -> None
     assert listener.answers()
 
 
+def test_what_pynetdicom_refuses_by_itself_leaves_nothing(tmp_path: Path) -> None:
+    """Whole data sets that reach no handler of ours: unknown class, no instance, another service, behind one that is fatal."""
+    one = image()
+    data, uid = encoded(one), one.SOPInstanceUID
+    unknown, unnamed, echo = store_request(data, uid, "1.2.3"), store_request(data, uid), store_request(data, uid, VERIFICATION)
+    del unnamed.command_set.AffectedSOPInstanceUID
+    unnamed._set_command_group_length()
+    whole = _fragments(store_request(data, uid))
+    streams = {
+        "unknown class": _store_pdus(unknown),
+        "no instance": _store_pdus(unnamed),
+        "another service": _store_pdus(echo),
+        "two in one PDU, then what is no command": [_pdu([*whole, *whole, (1, b"\x03garbage")])],
+    }
+    with running(tmp_path, receiver={"processes": 1}) as listener:
+        for name, pdus in streams.items():
+            kept = len(listener.objects())
+            client, _ = _raw_association(listener)
+            with client:
+                client.sendall(b"".join(pdus))
+                client.shutdown(socket.SHUT_WR)  # some of them pynetdicom only ignores
+                client.settimeout(60)
+                with suppress(ConnectionResetError):
+                    while client.recv(1 << 16):
+                        continue
+            stray = lambda: [path for path in listener.spool_files() if path.suffix != ".dcm"]  # noqa: E731
+            wait_for(lambda stray=stray: not stray(), seconds=20, what=f"{name}: a clean spool")
+            assert len(listener.spool_files()) == len(listener.objects()) <= kept + 1
+
+
 def test_10_000_mutated_pdus(listener: Listener) -> None:
     """Seeded; requests and, within associations, commands and data sets. Nothing half-written stays.
 
@@ -229,7 +261,7 @@ def test_10_000_mutated_pdus(listener: Listener) -> None:
     before, outside = [p.pid for p in listener.children("receiver")], outside_the_spool(listener)
     request = _request_bytes()
     one = image()
-    store = _store_pdus(encoded(one), one.SOPInstanceUID)
+    store = _store_pdus(store_request(encoded(one), one.SOPInstanceUID))
     sent = 0
     while sent < 10_000:
         if rng.random() < 0.3:
@@ -305,16 +337,24 @@ def _raw_association(listener: Listener) -> tuple[socket.socket, bytes]:
     return client, client.recv(int.from_bytes(header[2:6], "big"), socket.MSG_WAITALL)
 
 
-def _store_pdus(data: bytes, uid: str) -> list[bytes]:
-    """The P-DATA PDUs of a C-STORE: the command, then the data set."""
-    from pynetdicom.pdu import P_DATA_TF
+def _fragments(request: C_STORE_RQ) -> list[tuple[int, bytes]]:
+    """Presentation data values of a C-STORE in context 1: the command, then the data set."""
+    return [
+        (context_id, value)
+        for primitive in request.encode_msg(1, 16384)
+        for context_id, value in primitive.presentation_data_value_list
+    ]
 
-    pdus = []
-    for primitive in store_request(data, uid).encode_msg(1, 16384):
-        pdu = P_DATA_TF()
-        pdu.from_primitive(primitive)
-        pdus.append(pdu.encode())
-    return pdus
+
+def _pdu(fragments: list[tuple[int, bytes]]) -> bytes:
+    """One P-DATA PDU (PS3.8 9.3.5)."""
+    items = b"".join(struct.pack(">LB", len(value) + 1, context_id) + value for context_id, value in fragments)
+    return struct.pack(">BBL", 4, 0, len(items)) + items
+
+
+def _store_pdus(request: C_STORE_RQ) -> list[bytes]:
+    """A PDU for each fragment."""
+    return [_pdu([one]) for one in _fragments(request)]
 
 
 def _mutated(rng: random.Random, pdu: bytes) -> bytes:

@@ -172,8 +172,8 @@ class _DIMSE(DIMSEServiceProvider):
                 raise ValueError("a command set is far too long")
             if not is_command and not isinstance(message.data_set, Incoming):
                 if message.command_set.CommandField == _C_STORE_RQ:
-                    message.data_set = association.new_incoming()
-                    message.data_set.announced = association.announced(message, context_id)
+                    announced = association.announced(message, context_id)
+                    message.data_set = association.open_incoming(announced)
                 elif cast(BytesIO, message.data_set).tell() + len(data) > _LARGEST_OTHER:
                     raise ValueError("a data set is far too long")
             single = P_DATA()
@@ -223,7 +223,8 @@ class ReceiverAssociation(Association):
         self.dimse = _DIMSE(self)
         # Once more, for the timers of the new DUL.
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
-        self.new_incoming = new_incoming
+        self._new_incoming = new_incoming
+        self._unfinished: set[Incoming] = set()
         self._finished = finished
         client.settimeout(ae.network_timeout)
         self.set_socket(_Socket(self, client, first, max_pdu, pdu_seconds))
@@ -234,6 +235,13 @@ class ReceiverAssociation(Association):
         self.acceptor.supported_contexts = ae.supported_contexts
         self.acceptor.address_info = AddressInformation.from_tuple(client.getsockname())
         self.requestor.address_info = AddressInformation.from_tuple(client.getpeername())
+
+    def open_incoming(self, announced: Announced) -> Incoming:
+        """Where a data set goes. It is abandoned when its message was served, or never will be, and nobody has kept it."""
+        incoming = self._new_incoming()
+        incoming.announced = announced
+        self._unfinished.add(incoming)
+        return incoming
 
     def announced(self, message: DIMSEMessage, context_id: int) -> Announced:
         """What the command of a message says of the data set that follows. ValueError when it may not follow."""
@@ -264,6 +272,11 @@ class ReceiverAssociation(Association):
                 try:
                     self._serve_request(message, context_id)
                 finally:
+                    # pynetdicom refuses some messages by itself, and their data sets then reach no handler.
+                    incoming = getattr(message, "DataSet", None)
+                    if incoming in self._unfinished:
+                        incoming.abandon()
+                        self._unfinished.remove(incoming)
                     self.serving = False
                     cast(_DUL, self.dul).rouse()
             if self.is_established and self.acse.is_release_requested():
@@ -288,8 +301,9 @@ class ReceiverAssociation(Association):
             with suppress(OSError):  # the peer was faster
                 connection.socket.shutdown(socket.SHUT_RDWR)
             connection.socket.close()
-        if self.dimse.message is not None and isinstance(self.dimse.message.data_set, Incoming):
-            self.dimse.message.data_set.abandon()
+            self.dul.join(timeout=5)  # it may have been reading
+        for incoming in tuple(self._unfinished):  # in the middle of a data set, or whole and never served
+            incoming.abandon()
         if not self.dul.is_alive():
             os.close(cast(_DUL, self.dul).wake)
             self.work.close()
