@@ -1,9 +1,10 @@
 """Speed and memory of scoring on this machine: ``python Testing/benchmarks/speed.py --out speed/``.
 
 Writes ``speed.json``, ``speed.md`` and ``growth.svg``: cold start, from DICOM files to JSON, first result, tiles a second and a
-core, reading, peak memory; how they grow with slices, matrix, batch and number of series; and *ratios* within this run, which
-another machine can be held against: ``--compare`` exits with 1 when one has fallen below the kept ones by more than the
-tolerance. Each setting runs in a process of its own. Images are textured ellipses under the header of a real MR file.
+core, reading, peak memory, samples a second in training; how they grow with slices, matrix, batch and number of series; and
+*ratios* within this run, which another machine can be held against: ``--compare`` exits with 1 when one has fallen below the
+kept ones by more than the tolerance. Each setting runs in a process of its own. Images are textured ellipses, scored under the
+header of a real MR file.
 
 About a quarter of an hour on two idle cores; ``--quick`` a third of it, with less to plot.
 """
@@ -81,6 +82,7 @@ def measure(model: str, quick: bool) -> dict[str, Any]:
             done = run_miqanet("score", archive, "--model", model, "--csv", folder / "q.csv", "--progress", "none")
             growth["series"].append({"series": count, **done})
         network = _network()
+        training = _training()
     ratios = {
         "import torch / import scorer": cold["torch_s"] / cold["scorer_s"],
         "pydicom alone / reading": reading["pydicom_s"] / reading["series_s"],
@@ -88,6 +90,7 @@ def measure(model: str, quick: bool) -> dict[str, Any]:
         "tiles a second, batch 8 / batch 1": batches[3]["tiles_per_s"] / batches[0]["tiles_per_s"],
         f"peak memory, {few} / {many} series": growth["series"][0]["peak_mib"] / growth["series"][-1]["peak_mib"],
         **{name: value for name, value in network.items() if isinstance(value, float)},
+        "training, bf16 / fp32": training["bf16-mixed"]["samples_per_s"] / training["32-true"]["samples_per_s"],
     }
     return {
         "machine": _machine(),
@@ -98,6 +101,7 @@ def measure(model: str, quick: bool) -> dict[str, Any]:
         "reading": reading,
         "scoring": scoring,
         "network": network,
+        "training": training,
         "growth": growth,
         "ratios": {name: round(value, 3) for name, value in ratios.items()},
     }
@@ -116,6 +120,18 @@ def _network() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in ("network", "maniqa"):
         found.update(in_own_process(part))
+    return found
+
+
+def _training() -> dict[str, Any]:
+    """What a process simulates, what the network learns from tiles that are ready, and whole runs, which do both."""
+    found = {"simulation, a process": in_own_process("simulation")}
+    for precision in ("32-true", "bf16-mixed"):
+        found[precision] = in_own_process("training", precision=precision)
+    found["bf16-mixed, compiled"] = in_own_process("training", precision="bf16-mixed", compiled=True)
+    cores = os.cpu_count() or 1
+    for workers in sorted({1, max(1, cores - 1)}):
+        found[f"run, {workers} simulating"] = in_own_process("training", precision="bf16-mixed", workers=workers)
     return found
 
 
@@ -160,6 +176,10 @@ def markdown(summary: dict[str, Any]) -> str:
         )
     lines += ["", "| small series in one command | seconds | peak memory |", "| ---: | ---: | ---: |"]
     lines += [f"| {r['series']} | {r['seconds']:.1f} | {r['peak_mib']:.0f} MiB |" for r in summary["growth"]["series"]]
+    lines += ["", "| training | samples/s | waiting for tiles | first step |", "| --- | ---: | ---: | ---: |"]
+    for name, r in summary["training"].items():
+        rest = f"{100 * r['waiting']:.0f} % | {r['first_s']:.1f} s" if "waiting" in r else "|"
+        lines.append(f"| {name} | {r['samples_per_s']:.1f} | {rest} |")
     lines += ["", "| ratio | |", "| --- | ---: |"]
     lines += [f"| {name} | {value:.3f} |" for name, value in summary["ratios"].items()]
     lines += [f"| {name} | {value} |" for name, value in summary["network"].items() if isinstance(value, str)]

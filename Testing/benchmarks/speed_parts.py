@@ -115,5 +115,19 @@ def maniqa() -> dict[str, Any]:
     return {name: best * scoring(slices=8)["tiles_per_s"]}
 
 
+def training(**options: Any) -> dict[str, float]:
+    """Samples a second of a training run: see ``speed_training.py``."""
+    from speed_training import training
+
+    return training(**options)
+
+
+def simulation() -> dict[str, float]:
+    """Samples a second that one process makes for training."""
+    from speed_training import simulation
+
+    return simulation()
+
+
 if __name__ == "__main__":
     print(json.dumps(globals()[sys.argv[1]](**json.loads(sys.argv[2]))))
