@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +27,12 @@ from miqanet_core.uncertainty import ScoreInterval
 # Called once a slice, in order: index from 0, and the slice's score or None. May raise to stop the scoring.
 Progress = Callable[[int, float | None], None]
 
-# A batch on a GPU: what a tile's pixel takes at the network's widest place, measured generously; and on a CPU, where larger
-# batches gain nothing.
+# A batch on a GPU: what a tile's pixel takes at the network's widest place, measured generously; and on a CPU, what was
+# fastest: what a batch needs in between must fit into its caches.
 _BYTES_PER_PIXEL = 4096
-_CPU_BATCH = 8
+_CPU_BATCH = {torch.float32: 4, torch.bfloat16: 8}
+# Threads that cut slices into tiles while a GPU computes. Where the CPU computes, they were 2 to 5 % slower than taking turns.
+_CUTTING_THREADS = 4
 
 
 def choose_device(device: str) -> torch.device:
@@ -108,6 +112,29 @@ class _Tile(NamedTuple):
     pixels: np.ndarray
 
 
+def _cut(image: np.ndarray, grid: TileGrid) -> tuple[_SliceInWork, list[_Tile]]:
+    """The tiles of a slice (rows, columns) that show anatomy."""
+    starts = grid.with_anatomy(image)
+    padded = grid.pad(normalise(image[None])[0])
+    work = _SliceInWork(image, SliceMap(grid), len(starts))
+    return work, [_Tile(work, start, grid.cut(padded, start)) for start in starts]
+
+
+def _cut_ahead(voxels: np.ndarray, grid: TileGrid, threads: int, most: int) -> Iterator[tuple[_SliceInWork, list[_Tile]]]:
+    """:func:`_cut` of each slice in order; ``threads`` cut the next ``most`` while one is used. Without threads, when asked."""
+    if not threads:
+        yield from (_cut(image, grid) for image in voxels)
+        return
+    ahead: deque[Future[tuple[_SliceInWork, list[_Tile]]]] = deque()
+    with ThreadPoolExecutor(threads, "cutting") as pool:
+        for image in voxels:
+            ahead.append(pool.submit(_cut, image, grid))
+            if len(ahead) > most:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
 class Scorer:
     """Scores series with one network on one device; threads may share it.
 
@@ -147,6 +174,7 @@ class Scorer:
         self._patch = self._tile // self._network.global_branch.grid
         self._policy = policy or Policy.default()
         self._batch_size = batch_size or self._fitting_batch()
+        self._cutting_threads = 0 if self._device.type == "cpu" else min(_CUTTING_THREADS, os.cpu_count() or 1)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -211,11 +239,9 @@ class Scorer:
                 if progress is not None:
                     progress(len(finished) - 1, finished[-1].score)
 
-        for image in voxels:
-            starts = grid.with_anatomy(image)
-            in_work.append(_SliceInWork(image, SliceMap(grid), len(starts)))
-            padded = grid.pad(normalise(image[None])[0])
-            waiting.extend(_Tile(in_work[-1], start, grid.cut(padded, start)) for start in starts)
+        for work, tiles in _cut_ahead(voxels, grid, self._cutting_threads, batch):
+            in_work.append(work)
+            waiting.extend(tiles)
             while len(waiting) >= batch:
                 batch = self._run(waiting, batch)
                 finish()
@@ -258,7 +284,7 @@ class Scorer:
 
     def _fitting_batch(self) -> int:
         if self._device.type != "cuda":
-            return _CPU_BATCH
+            return _CPU_BATCH[self._dtype]
         free, _ = torch.cuda.mem_get_info(self._device)
         return int(min(256, max(1, free // (2 * _BYTES_PER_PIXEL * self._tile**2))))
 

@@ -163,6 +163,27 @@ def test_bfloat16_stays_close(scorer: Scorer) -> None:
     assert np.allclose(scores(half), scores(scorer.score(series_of(voxels))), atol=2.0)
 
 
+def test_threads_that_cut_ahead_change_nothing_and_end_with_the_scoring_on_a_cpu() -> None:
+    """They serve a GPU; here they run beside a CPU."""
+    voxels = np.concatenate([stack_like(5, 100, 300), np.zeros((1, 100, 300), np.float32)])
+    scorer = Scorer(device="cpu", batch_size=2)
+    alone = scorer.slices(voxels)
+    scorer._cutting_threads = 3
+    told: list[int] = []
+    threaded = scorer.slices(voxels, lambda index, _: told.append(index))
+    assert told == list(range(6)) and threaded[-1].score is None
+    assert [s.score for s in threaded] == [s.score for s in alone]
+    for one, other in zip(threaded, alone, strict=True):
+        np.testing.assert_array_equal(one.map, other.map)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scorer.slices(voxels, stop)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("cutting")]
+
+
 def test_too_little_memory_halves_the_batch_with_a_network_that_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = Scorer(device="cpu", batch_size=8)
     voxels = stack_like(6)
