@@ -108,9 +108,7 @@ def measure(model: str, quick: bool) -> dict[str, Any]:
 
 
 def _score(device: str, precision: str, model: str, slices: int) -> dict[str, Any]:
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not _cuda():
         return {"not measured": "no CUDA device"}
     return in_own_process("scoring", device=device, precision=precision, model=model, slices=slices)
 
@@ -128,11 +126,18 @@ def _training() -> dict[str, Any]:
     found = {"simulation, a process": in_own_process("simulation")}
     for precision in ("32-true", "bf16-mixed"):
         found[precision] = in_own_process("training", precision=precision)
-    found["bf16-mixed, compiled"] = in_own_process("training", precision="bf16-mixed", compiled=True)
+    if _cuda():  # on two CPU cores it took 150 s to compile, and then was 13 % slower
+        found["bf16-mixed, compiled"] = in_own_process("training", precision="bf16-mixed", compiled=True)
     cores = os.cpu_count() or 1
     for workers in sorted({1, max(1, cores - 1)}):
         found[f"run, {workers} simulating"] = in_own_process("training", precision="bf16-mixed", workers=workers)
     return found
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _machine() -> dict[str, Any]:
