@@ -91,6 +91,8 @@ class StoreDestination:
                 association.release()
 
     def _why_not(self, association: Association) -> str:
+        if association.ident is not None:  # there was a connection: pynetdicom tells of its end before it notes why
+            association.join(self.timeout)
         if association.is_rejected:
             answer = association.acceptor.primitive
             reason = f"{answer.reason_str}" if answer is not None else "no reason given"
