@@ -71,8 +71,9 @@ def verdict(results: Results) -> list[str]:
 def _best(rows: list[Row], what: str, results: Results) -> str:
     best, found = rows[0], rows[0].figures["SROCC"]
     assert found is not None
+    among = f"Of {len(rows)} {what} methods, {best.method.name} orders the images most like their scores"
     sentence = (
-        f"Of {len(rows)} {what} methods, {best.method.name} orders the images most like their scores: "
+        f"{among if len(rows) > 1 else f'The one {what} method is {best.method.name}'}: "
         f"SROCC {found.value:.3f} (95 % interval {found.low:.3f} to {found.high:.3f})"
     )
     pairs = results.pairs
@@ -81,4 +82,4 @@ def _best(rows: list[Row], what: str, results: Results) -> str:
         return sentence + "."
     at = pairs.names.index(best.method.name)
     like = [name for name in others if pairs.p_holm[at, pairs.names.index(name)] >= charts.LEVEL]
-    return f"{sentence}; {len(like)} of the other {len(others)} are not told from it."
+    return f"{sentence}; of {len(others)} others with a value for every image, {len(like) or 'none'} cannot be told from it."
