@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 import physics
 from baselines import ridge
 from comparison import compare
-from figures import artifact_figures, by, by_series, interval_figures, ladder_figures, subject_of
+from figures import RISE, artifact_figures, by, by_series, interval_figures, ladder_figures, subject_of
 from fit_domain import domain_figures
 from held_out import PLAIN, SEVERITIES, Ladder, climb, rungs
 from miqanet_core import artifacts
@@ -140,6 +140,7 @@ def write_card(card: Path, recipe_file: Path, recipe: dict[str, Any], model: str
         parameters=sum(p.numel() for p in loaded.network.parameters()) / 1e6,
         severities=SEVERITIES,
         plain=PLAIN,
+        rise=RISE,
         artifacts=artifacts.names(),
         torch=version("torch"),
         today=date.today().isoformat(),

@@ -17,6 +17,8 @@ from sources import Source
 
 # Share of the cases that the shipped interval is to cover.
 LEVEL = 0.9
+# Points by which a score may rise from a milder to a severer artefact before it is told.
+RISE = 10.0
 # Resamplings of the subjects for an interval of a figure.
 RESAMPLINGS = 2000
 
@@ -35,6 +37,12 @@ def clean_above(ladder: Ladder, name: str) -> float:
     """The share of an artefact's plain rungs that score below the clean slice."""
     plain = np.array(SEVERITIES) >= PLAIN
     return float((ladder.score[ladder.rungs_of(name)][plain] < ladder.score[0]).mean())
+
+
+def rises_again(ladder: Ladder, name: str) -> bool:
+    """Whether a rung scores higher than a milder one by more than a reader would call the same."""
+    scores = ladder.score[ladder.rungs_of(name)]
+    return bool((scores - np.minimum.accumulate(scores)).max() > RISE)
 
 
 def srocc(ladders: Sequence[Ladder]) -> float:
@@ -100,6 +108,7 @@ def ladder_figures(ladders: Sequence[Ladder], seed: int) -> dict[str, Any]:
             name: {
                 "tau": with_interval(ladders, mean_tau(name), seed),
                 "clean_above": fmean(clean_above(each, name) for each in ladders),
+                "rising": sum(rises_again(each, name) for each in ladders),
             }
             for name in artifacts.names()
         },

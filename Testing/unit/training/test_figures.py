@@ -52,11 +52,22 @@ def test_a_perfect_and_a_reversed_model() -> None:
     assert perfect["clean_above"] == 1
     assert perfect["mean_absolute_error"] == 0
     assert all(f["tau"]["value"] == pytest.approx(1) for f in perfect["by_artifact"].values())
+    assert all(f["rising"] == 0 for f in perfect["by_artifact"].values())
     assert perfect["by_subject"]["subject 0"]["slices"] == 2
     assert perfect["by_anatomy"]["head"]["subjects"] == 4
     for ladder in ladders(lambda teacher, _: 100 - teacher):
         assert tau(ladder, "motion") == pytest.approx(-1)
         assert clean_above(ladder, "motion") == 0
+
+
+def test_a_ladder_that_rises_again_is_counted_from_ten_points_on() -> None:
+    made = ladders(lambda teacher, _: teacher)
+    last = range(len(RUNGS))[made[0].rungs_of("ghosting")][-1]
+    for rise, counted in ((9.0, 0), (11.0, 1)):
+        score = made[0].score.copy()
+        score[last] = score[last - 1] + rise
+        found = ladder_figures([replace(made[0], score=score), *made[1:]], 1)["by_artifact"]
+        assert {name: f["rising"] for name, f in found.items() if f["rising"]} == ({"ghosting": 1} if counted else {})
 
 
 def test_a_blind_model_has_no_correlation_and_a_wide_interval() -> None:
