@@ -26,6 +26,10 @@ SUMMARY = {
     "reading": {"series_s": 0.5, "pydicom_s": 0.4},
     "scoring": {"cpu fp32": SCORED, "cuda fp32": {"not measured": "no CUDA device"}},
     "network": {"MANIQA of pyiqa / a tile of ours": "not installed"},
+    "training": {
+        "simulation, a process": {"samples_per_s": 42.0},
+        "bf16-mixed": {"samples_per_s": 14.0, "waiting": 0.02, "first_s": 3.0},
+    },
     "growth": {
         "slices": [{**SCORED, "slices": n} for n in (20, 40)],
         "matrix": [{**SCORED, "side": n} for n in (128, 256)],
@@ -73,6 +77,8 @@ def test_the_table_tells_what_was_measured_and_what_was_not() -> None:
     assert "| cpu fp32 | 26.0 | 13.0 | 26.0 | 4.0 s | 900 MiB |" in text
     assert "| cuda fp32 | no CUDA device |" in text
     assert "| MANIQA of pyiqa / a tile of ours | not installed |" in text
+    assert "| simulation, a process | 42.0 | | |" in text
+    assert "| bf16-mixed | 14.0 | 2 % | 3.0 s |" in text
 
 
 def test_the_figure_has_a_panel_for_each_setting(tmp_path: Path) -> None:
