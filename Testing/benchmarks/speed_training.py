@@ -1,7 +1,7 @@
 """Samples a second in training: what the simulation makes, what the network learns from, and both as ``train.py`` runs them.
 
 A sample is a tile with its labels. Tiles are made from textured ellipses, the network starts from the shipped weights, and a
-batch is of the shipped model's recipes: the last stage's settings, except that nothing is validated.
+batch is as in the last stage of the shipped model; one group is validated, after the last step that counts.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def training(precision: str, compiled: bool = False, workers: int = 0, steps: in
     ``samples_per_s`` of the run, and ``waiting``: the part of its time in which the network waited for tiles.
     """
     logging.getLogger("lightning").setLevel(logging.ERROR)
-    table = read_recipe(RECIPE)["training"] | {"start_from": "default", "precision": precision, "steps": WARM_UP + steps}
-    settings = parse(SimulatedSettings, RECIPE, table | {"validate_every": WARM_UP + steps, "validation_groups": 1})
+    count = WARM_UP + steps
+    settings = _settings(precision=precision, steps=count, validate_every=count, validation_groups=1)
     network = starting_network(settings)
     if compiled:
         network.compile()
@@ -78,8 +78,7 @@ def training(precision: str, compiled: bool = False, workers: int = 0, steps: in
 
 def simulation(count: int = 24) -> dict[str, float]:
     """Samples a second that one process makes."""
-    table = read_recipe(RECIPE)["training"] | {"start_from": "default"}
-    settings = parse(SimulatedSettings, RECIPE, table)
+    settings = _settings()
     torch.set_num_threads(1)  # as in a worker
     tiles = tiles_for(starting_network(settings), settings, _slices(), WARM_UP + count, settings.seed)
     for index in range(WARM_UP):
@@ -88,6 +87,10 @@ def simulation(count: int = 24) -> dict[str, float]:
     for index in range(WARM_UP, WARM_UP + count):
         tiles[index]
     return {"samples_per_s": count * GROUP / (time.perf_counter() - began)}
+
+
+def _settings(**changes: Any) -> SimulatedSettings:
+    return parse(SimulatedSettings, RECIPE, read_recipe(RECIPE)["training"] | {"start_from": "default", **changes})
 
 
 def _slices() -> list[Reference]:
