@@ -18,6 +18,8 @@ LEAST_MATRIX = 0.5
 AS_IT_IS = 0.4
 # An axis may get a wider field of view when less of its outer tenth than this is anatomy.
 AIR_AT_THE_EDGE = 0.02
+# A smaller field of view keeps at least this part of an axis, but no fewer lines than LEAST_LINES.
+LEAST_FIELD_OF_VIEW, LEAST_LINES = 0.5, 144
 # What passes for clean at most: severity of white noise and of shading, depth of the k-space filter at the band's edge.
 MOST_NOISE, MOST_SHADING, MOST_FILTER = 0.12, 0.15, 0.8
 
@@ -26,8 +28,9 @@ def another_acquisition(image: np.ndarray, rng: np.random.Generator) -> np.ndarr
     """A slice as another protocol or scanner might have made it: float32, another matrix, not negative.
 
     Drawn one by one: a smaller matrix, which takes away the noise and the zero-filled lines of the original; a wider field of
-    view; another contrast; mild shading; a k-space filter; thermal noise; interpolation by zero filling. A model that has seen
-    all of these called clean cannot take smoothness for quality, nor noise alone for its lack.
+    view; another contrast; mild shading; a k-space filter; thermal noise; interpolation by zero filling; a smaller field of
+    view, which anatomy fills as it does in many scans of bodies. A model that has seen all of these called clean cannot take
+    smoothness for quality, nor noise alone for its lack.
     """
     if max(image.shape) <= LARGEST_MATRIX and rng.random() < AS_IT_IS:
         return image.astype(np.float32)
@@ -44,7 +47,9 @@ def another_acquisition(image: np.ndarray, rng: np.random.Generator) -> np.ndarr
     if rng.random() < 0.5:
         image = artifacts.simulate(image, "white_noise", MOST_NOISE * rng.random() ** 1.5, int(rng.integers(2**31)))
     if rng.random() < 0.35:
-        image = zero_filled(image, rng.uniform(1.1, 1.6))
+        image = zero_filled(image, rng.uniform(1.1, 2.0))
+    if rng.random() < 0.4:
+        image = smaller_field_of_view(image, rng)
     return image.astype(np.float32)
 
 
@@ -80,6 +85,21 @@ def wider_field_of_view(image: np.ndarray, rng: np.random.Generator) -> np.ndarr
     shape = list(image.shape)
     shape[axis] = pad
     return np.concatenate([rng.choice(air, shape), image, rng.choice(air, shape)], axis)
+
+
+def smaller_field_of_view(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Part of an image at its own resolution, as a scanner gives it that discards the oversampled lines.
+
+    Stays as it is where what was drawn shows less anatomy than the whole does.
+    """
+    drawn = []
+    for size in image.shape:
+        keep = min(size, max(LEAST_LINES, round(size * rng.uniform(LEAST_FIELD_OF_VIEW, 1.0))))
+        start = int(rng.integers(size - keep + 1))
+        drawn.append(slice(start, start + keep // 2 * 2))
+    mask = anatomy_mask(image)
+    part = tuple(drawn)
+    return image[part] if mask[part].mean() >= mask.mean() else image
 
 
 def another_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

