@@ -1,7 +1,8 @@
 """Is this input like what the model was trained on? MR of bodies is; photographs, CT, drawings, noise and phantoms are not.
 
-The core is a distance in feature space: of each tile, the mean and the standard deviation of the frozen transformer's tokens
-(:class:`NetworkOutput`). It adds up two things, both in the same principal components:
+The core is a distance in feature space: of each tile, the mean and the standard deviation of the CNN's channels
+(:class:`NetworkOutput`), which learned to tell artefacts from anatomy. It adds up two things, both in the same principal
+components:
 
 * how like the tile is to known MR, clean and spoiled, rather than to known images that are none: kernel ridge regression with
   a Gaussian kernel, so that only near neighbours speak (outlier exposure, Hendrycks et al., ICLR 2019);
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from miqanet_core.errors import ModelError
 from miqanet_core.series import COLOUR_NOTE, MRSeries
 
 # Modalities the network was made for; "" is a format that does not say, and gets the benefit of the doubt.
@@ -35,7 +37,7 @@ LOOKED_AT = 5
 # Standard deviations beyond which a feature does not count any further: a few odd channels must not decide alone.
 CLIP = 4.0
 # Width of the Gaussian kernel, exp(-GAMMA |x - y|^2), on components whose squared lengths are about 1.
-GAMMA = 0.25
+GAMMA = 0.5
 # What one unit of the Mahalanobis distance (about 0.6 on MR) adds to the distance.
 MAHALANOBIS_SHARE = 0.4
 
@@ -89,7 +91,12 @@ class Domain:
         return np.asarray(1 + likeness + MAHALANOBIS_SHARE * mahalanobis)
 
     def components(self, features: np.ndarray) -> np.ndarray:
-        """Features (B, F) -> principal components (B, D)."""
+        """Features (B, F) -> principal components (B, D). ModelError when F is not the check's, as of older weights."""
+        if features.shape[1] != len(self.centre):
+            raise ModelError(
+                f"the weights' in-domain check takes {len(self.centre)} features of a tile and this network gives "
+                f"{features.shape[1]}; run training/finish.py on the weights again"
+            )
         away = np.clip((with_log_deviations(features) - self.centre) / self.scale, -CLIP, CLIP)
         return np.asarray((away - self.middle) @ self.axes)
 

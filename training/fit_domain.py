@@ -25,11 +25,11 @@ from miqanet_core.model.head import pooled
 from miqanet_core.series import COLOUR_NOTE, MRSeries
 from miqanet_core.transforms import TileGrid, normalise, to_network
 from not_mr import NotMR, gather
-from sources import Reference, Source, references
+from sources import Reference, Source, only_mr, references
 
 COMPONENTS = 128
 # Of the kernel regression: how little one tile may say.
-RIDGE = 0.3
+RIDGE = 0.1
 # The limit leaves this share of clean slices inside, of people whom the fit had not seen, each person counting the same.
 INSIDE = 0.98
 # Slices of each series that are taken clean, and those of them that are spoiled; tiles of each slice.
@@ -60,7 +60,7 @@ class Sample:
 
 @torch.inference_mode()
 def tile_features(network: MIQANet, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The network's features of at most TILES tiles of each slice, (tiles, F): only the transformer runs."""
+    """The network's features of at most TILES tiles of each slice, (tiles, F): only the CNN runs."""
     cut: list[list[np.ndarray]] = []
     for image in images:
         rows, columns = image.shape
@@ -69,11 +69,11 @@ def tile_features(network: MIQANet, images: Sequence[np.ndarray]) -> list[np.nda
         chosen = np.unique(np.linspace(0, len(starts) - 1, min(TILES, len(starts))).round().astype(int))
         cut.append([grid.cut(padded, starts[i]) for i in chosen])
     tiles = [tile for some in cut for tile in some]
-    width = 2 * network.global_branch.width
+    width = 2 * network.local_branch.level_width
     found = [np.zeros((0, width), np.float32)]
     for start in range(0, len(tiles), BATCH):
         batch = torch.from_numpy(np.stack(tiles[start : start + BATCH]))
-        found.append(pooled(network.global_branch(to_network(batch))).numpy())
+        found.append(pooled(*network.local_branch.levels(to_network(batch))).numpy())
     return np.split(np.concatenate(found), np.cumsum([len(some) for some in cut])[:-1])
 
 
@@ -173,7 +173,7 @@ def fit_samples(network: MIQANet, sources: Sequence[Source], folders: list[Path]
     images, missing = gather(folders, SEED)
     if missing:
         print(f"not found, so not shown to the in-domain check: {', '.join(missing)}")
-    mr = mr_samples(network, [s for s in sources if s.split != "test"], folders, acquisitions=True)
+    mr = mr_samples(network, [s for s in only_mr(sources) if s.split != "test"], folders, acquisitions=True)
     return mr + not_mr_samples(network, images)
 
 
@@ -234,6 +234,7 @@ def figures_of(domain: Domain, learnt: Sequence[Sample], test: Sequence[Sample],
     paths, kinds = (dict.fromkeys(values) for values in ((s.origin for s in test), (s.group for s in other)))
     return {
         "limit": float(domain.limit),
+        "inside": INSIDE,
         "clean": share(not s.artifact for s in test),
         "clean_by_source": {path: share(not s.artifact and s.origin == path for s in test) for path in paths},
         "unseen_anatomies": share(not s.artifact and s.origin in unseen for s in test),

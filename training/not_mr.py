@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 from skimage.filters import threshold_multiotsu
 from skimage.transform import resize
 
@@ -77,6 +78,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "pyradiomics": ("brain1_label.nrrd", "lung1_label.nrrd"),
 }
 ICBM = "datasets/data/mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+MAGNITUDES: Mapping[str, tuple[str, ...]] = {"nilearn": (ICBM.format("t1"),), "pydicom": ("examples_overlay.dcm",)}
 PHANTOMS = ("acr_GE_Artist_1.5T_T1", "acr_other")
 
 
@@ -211,13 +213,16 @@ def scans(wanted: Mapping[str, tuple[str, ...]]) -> Callable[[Shelf], Images]:
 
 
 def segmentations(shelf: Shelf) -> Images:
-    """Atlases, contours of lesions, probability maps of tissue, and a T1 sorted into a few classes."""
+    """Atlases, contours of lesions, probability maps of tissue or of some regions, and a T1 sorted into a few classes."""
     for path in shelf.files(LABELS):
         for plane in range(3):
             stack = np.moveaxis(voxels(path), plane, 0)
             for image in spread(stack, 3):
                 if min(image.shape) >= 64:
                     yield path.name, image, False
+                    some = image % 3 == 1
+                    if some.any():
+                        yield "regions of " + path.name, gaussian_filter(some.astype(float), 1.5), False
     for tissue in ("gm", "wm"):
         for path in shelf.files({"nilearn": (ICBM.format(tissue),)}):
             yield from ((path.name, image, False) for image in spread(voxels(path), 6))
@@ -225,6 +230,18 @@ def segmentations(shelf: Shelf) -> Images:
         for image in normalise(spread(voxels(path), 6)):
             for classes in (2, 4):
                 yield "classes of " + path.name, np.digitize(image, threshold_multiotsu(image, classes)), False
+
+
+def computed(shelf: Shelf) -> Images:
+    """What is computed from MR and is no magnitude image: its edges, its negative, a wrapped phase."""
+    rng = np.random.default_rng(0)
+    for path in shelf.files(MAGNITUDES):
+        for image in normalise(spread(voxels(path), 6)):
+            yield "edges", gaussian_gradient_magnitude(image, 1.0), False
+            yield "negative", 1 - image, False
+            noise = 0.03 * (rng.standard_normal(image.shape) + 1j * rng.standard_normal(image.shape))
+            field = gaussian_filter(rng.standard_normal(image.shape), min(image.shape) / 10, mode="wrap")
+            yield "phase", np.angle(image * np.exp(4j * field / field.std()) + noise), False
 
 
 def phantoms(shelf: Shelf) -> Images:
@@ -249,5 +266,6 @@ COLLECTORS: dict[str, Callable[[Shelf], Images]] = {
     "ultrasound": scans(ULTRASOUND),
     "nuclear medicine": scans(NUCLEAR_MEDICINE),
     "segmentation": segmentations,
+    "computed from MR": computed,
     "ACR phantom": phantoms,
 }

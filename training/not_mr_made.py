@@ -104,7 +104,7 @@ def noise(rng: np.random.Generator) -> Images:
         yield "salt and pepper", (rng.random(size) < 0.1).astype(float), False
         frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
         frequency[0, 0] = 1 / side
-        for power, name in ((1.0, "pink"), (2.0, "brown")):
+        for power, name in ((0.7, "between white and pink"), (1.0, "pink"), (1.4, "between pink and brown"), (2.0, "brown")):
             yield name, np.fft.ifft2(np.fft.fft2(rng.standard_normal(size)) / frequency**power).real, False
         yield "smoothed", ndimage.gaussian_filter(rng.standard_normal(size), side / 40), False
 
@@ -125,13 +125,27 @@ def patterns(rng: np.random.Generator) -> Images:
 
 
 def drawn_phantoms(rng: np.random.Generator) -> Images:
-    """Shepp and Logan's head at several sizes, plain, noisy and blurred."""
-    head = shepp_logan_phantom()
-    for side in (128, 192, 256, 400):
-        image = resize(head, (side, side), anti_aliasing=True)
-        yield "Shepp-Logan", image, False
-        yield "Shepp-Logan", np.abs(image + 0.05 * rng.standard_normal(image.shape)), False
-        yield "Shepp-Logan", ndimage.gaussian_filter(image, 2.0), False
+    """Heads of ellipses, Shepp and Logan's and others drawn at random, at several sizes: plain, noisy and blurred."""
+    for name, head in (("Shepp-Logan", shepp_logan_phantom()), *(("random head", random_head(rng)) for _ in range(3))):
+        for side in (128, 192, 256, 400):
+            image = resize(head, (side, side), anti_aliasing=True)
+            yield name, image, False
+            yield name, np.abs(image + 0.05 * rng.standard_normal(image.shape)), False
+            yield name, ndimage.gaussian_filter(image, 2.0), False
+
+
+def random_head(rng: np.random.Generator) -> np.ndarray:
+    """A bright rim around a grey ellipse with smaller ellipses in it: (400, 400), 0..1."""
+    side = 400
+    head = np.zeros((side, side))
+    tall, wide = side * rng.uniform(0.3, 0.45, 2)
+    for shrink, value in ((1.0, rng.uniform(0.7, 1.0)), (rng.uniform(0.9, 0.97), rng.uniform(0.15, 0.4))):
+        head[ellipse(side / 2, side / 2, tall * shrink, wide * shrink, shape=head.shape)] = value
+    for _ in range(int(rng.integers(5, 12))):
+        row, column = side / 2 + rng.uniform(-0.6, 0.6, 2) * (tall, wide)
+        long, short = side * rng.uniform(0.01, 0.12, 2)
+        head[ellipse(row, column, long, short, shape=head.shape, rotation=rng.uniform(0, 3))] += rng.uniform(-0.15, 0.4)
+    return head.clip(0, 1)
 
 
 MAKERS: dict[str, Callable[[np.random.Generator], Images]] = {

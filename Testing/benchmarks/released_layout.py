@@ -73,12 +73,16 @@ class _PlainLocalBranch(nn.Module):
         super().__init__()
         self.branch = branch
 
-    def forward(self, tiles: Tensor) -> Tensor:
+    def levels(self, tiles: Tensor) -> list[Tensor]:
         of = self.branch.backbone
         x = F.relu(of.bn1(of.conv1(tiles)))
         for layer in (of.layer1, of.layer2, of.layer3, of.layer4):
             x = layer(x)
-        return to_grid(self.branch.norm(self.branch.project(x)), self.branch.grid)
+        return [x]
+
+    def merged(self, levels: list[Tensor]) -> Tensor:
+        (last,) = levels
+        return to_grid(self.branch.norm(self.branch.project(last)), self.branch.grid)
 
 
 def released_layout(network: MIQANet) -> MIQANet:

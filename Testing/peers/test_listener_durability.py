@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pydicom
@@ -19,6 +20,7 @@ import pytest
 pytest.importorskip("pynetdicom")
 pytest.importorskip("sqlalchemy")
 
+from psutil import NoSuchProcess  # noqa: E402
 from pynetdicom import AE, build_context  # noqa: E402
 
 from listening import ENVIRONMENT, PATIENCE, Listener, encoded, running, send_bytes, wait_for  # noqa: E402
@@ -89,7 +91,8 @@ def test_kill_9_at_20_moments_of_a_send(tmp_path: Path) -> None:
                 listener.start(echo=False)
             else:
                 for one in alive[: 1 + number % 2]:
-                    one.kill()
+                    with suppress(NoSuchProcess):  # one that was killed before, and reaped since it was listed
+                        one.kill()
         sender.join(PATIENCE)
         assert len(sender.answered) == OBJECTS
         listener.kill()

@@ -16,8 +16,8 @@ from pydicom.uid import generate_uid
 import cli_stand_ins
 from miqanet_core.artifacts import simulate
 from miqanet_core.baseline import Baseline
+from miqanet_core.cli.demo import demo_series
 from miqanet_core.quality import SeriesQuality
-from mr_samples import slice_like
 from readers.dicom_maker import mr_image, save
 
 KEY = "body part not given; ACME One; SE; TE 53 to 150 ms; no agent; image type not given; matrix 16"
@@ -251,12 +251,13 @@ def check_site(miqanet, tmp_path: Path, template: Dataset, image: np.ndarray) ->
     return document
 
 
-def test_a_site_of_made_up_dicom(miqanet, tmp_path):
-    image = slice_like(160, 160)
+def test_a_site_of_made_up_dicom_around_a_real_slice(miqanet, tmp_path):
+    brain = demo_series().voxels
+    image = brain[len(brain) // 2]
     template = mr_image(image.astype(np.uint16), Manufacturer="ACME", ScanningSequence="SE", RepetitionTime=4000)
     document = check_site(miqanet, tmp_path, template, image)
     assert list(document["protocols"]) == [
-        "body part not given; ACME; SE; TR above 1500 ms, TE 53 to 150 ms; no agent; ORIGINAL PRIMARY M; matrix 160"
+        "body part not given; ACME; SE; TR above 1500 ms, TE 53 to 150 ms; no agent; ORIGINAL PRIMARY M; matrix 128"
     ]
 
 

@@ -13,6 +13,7 @@ from fit_domain import Sample, fit, limit_of
 from miqanet_core import Scorer, SeriesQuality, read_series
 from miqanet_core.cli.table import plain
 from miqanet_core.domain import Domain, unlike_by_facts
+from miqanet_core.errors import ModelError
 from miqanet_core.model import load_model
 from miqanet_core.policy import Policy
 from miqanet_core.quality import Verdict
@@ -62,6 +63,11 @@ def test_survives_the_weights_file(domain: Domain) -> None:
     assert np.allclose(again.distances(features), domain.distances(features), atol=0.02)
     assert again.judge([features]) == (True, None)
     assert Domain.from_extras({}) is None
+
+
+def test_a_check_of_other_features_says_what_to_do(domain: Domain) -> None:
+    with pytest.raises(ModelError, match=f"takes {FEATURES} features of a tile and this network gives 6; run training/finish"):
+        domain.judge([np.ones((2, 6))])
 
 
 def test_what_is_no_mr_must_be_shown_too() -> None:

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from pydicom.data import get_testdata_file, get_testdata_files
 
 import cli_stand_ins
-from miqanet_core import SeriesQuality, read_series
+from miqanet_core import Scorer, SeriesQuality, read_series
 
 
 @pytest.fixture
@@ -79,10 +79,13 @@ def test_mr_small_in_every_transfer_syntax(miqanet) -> None:
     files = sorted(map(Path, get_testdata_files("MR_small*.dcm")))
     assert len(files) >= 8
     results = {}
+    # 64 x 64 of a body: the in-domain check refuses it, so that the scores are asked of the slices.
+    scorer = Scorer(device="cpu", precision="fp32")
     for file in files:
         status, out, err = miqanet("score", file, "--json", "-")
         assert status == 0, err
-        results[file.name] = json.loads(out)["score"]
+        assert len(json.loads(out)["slices"]) == 1
+        results[file.name] = scorer.slices(read_series(file).voxels)[0].score
     lossless = {name: score for name, score in results.items() if "lossy" not in name}
     assert max(lossless.values()) - min(lossless.values()) < 1e-4, results
 

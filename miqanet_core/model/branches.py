@@ -113,8 +113,8 @@ class LocalBranch(nn.Module):
     """CNN levels on the token grid, narrowed to ``config.stage_widths[1]`` channels. (B, 3, T, T) -> (B, C, grid, grid).
 
     The levels meet on the finest of their grids that is no finer than the tokens', are concatenated, pass a 1x1
-    convolution without bias and a batch norm (:meth:`normalised`), and only then are tiled to the tokens' grid:
-    tiling earlier would give the same numbers for more work.
+    convolution without bias and a batch norm, and only then are tiled to the tokens' grid: tiling earlier would give the same
+    numbers for more work.
     """
 
     def __init__(self, config: NetworkConfig, grid: int) -> None:
@@ -130,16 +130,19 @@ class LocalBranch(nn.Module):
             if side % grid and grid % side:
                 raise ModelError(f"{config.name}: a CNN level of {side} x {side} does not fit the {grid} x {grid} token grid")
         self.common_grid = min(grid, max(sides))
-        self.project = nn.Conv2d(sum(level["num_chs"] for level in levels), config.stage_widths[1], 1, bias=False)
+        self.level_width: int = sum(level["num_chs"] for level in levels)
+        self.project = nn.Conv2d(self.level_width, config.stage_widths[1], 1, bias=False)
         self.norm = nn.BatchNorm2d(config.stage_widths[1])
 
-    def normalised(self, tiles: Tensor) -> Tensor:
-        """The map before it is tiled: (B, 3, T, T) -> (B, C, n, n), n = ``common_grid``."""
+    def levels(self, tiles: Tensor) -> list[Tensor]:
+        """The tapped levels as the CNN gives them, ``level_width`` channels in all: (B, 3, T, T) -> (B, c, n, n) each."""
         # Channels last: depthwise convolutions on a CPU take half the time, and no device is slower for it.
-        tiles = tiles.contiguous(memory_format=torch.channels_last)
-        levels = [to_grid(level, self.common_grid) for level in _tapped(self.backbone, tiles, self.taps, "NCHW")]
-        out: Tensor = self.norm(self.project(torch.cat(levels, 1)))
-        return out
+        return _tapped(self.backbone, tiles.contiguous(memory_format=torch.channels_last), self.taps, "NCHW")
+
+    def merged(self, levels: list[Tensor]) -> Tensor:
+        """What :meth:`forward` gives, of the levels."""
+        side_by_side = torch.cat([to_grid(level, self.common_grid) for level in levels], 1)
+        return to_grid(self.norm(self.project(side_by_side)), self.grid)
 
     def forward(self, tiles: Tensor) -> Tensor:
-        return to_grid(self.normalised(tiles), self.grid)
+        return self.merged(self.levels(tiles))

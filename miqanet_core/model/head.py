@@ -22,8 +22,8 @@ class NetworkOutput(NamedTuple):
     ``score`` (B,): 1 is best and 0 worst; a "relu" head may exceed 1. ``score_map`` (B, h, w): the same of each place of the
     token grid. ``weight_map`` (B, h, w): 0..1, how much each place counts. score = sum(map * weight) / sum(weight).
     ``presence`` (B, K): logits that each of ``config.artifacts`` is there; ``severity`` (B, K): 0..1, how strong it is; K is 0
-    without an artefact head. ``features`` (B, F): mean and standard deviation over the tile of each channel of the
-    transformer's tokens, by which a tile may be compared with those that the network was made for.
+    without an artefact head. ``features`` (B, F): the means over the tile of all channels of the CNN's levels, then their
+    standard deviations, by which a tile may be compared with those that the network was made for.
     """
 
     score: Tensor
@@ -34,13 +34,16 @@ class NetworkOutput(NamedTuple):
     features: Tensor
 
 
-def pooled(feature_map: Tensor) -> Tensor:
-    """Mean and standard deviation over the places: (B, C, h, w) -> (B, 2 C), float32."""
-    places = feature_map.flatten(2).float()
-    mean = places.mean(2)
-    # torch's std takes one place after the other, six times as long; and a root would have no gradient where nothing varies.
-    spread = torch.linalg.vector_norm(places - mean[:, :, None], dim=2) / sqrt(places.shape[2] - 1)
-    return torch.cat([mean, spread], 1)
+def pooled(*feature_maps: Tensor) -> Tensor:
+    """Means over the places, then standard deviations: (B, C, h, w), of one size or of several -> (B, 2 sum of C), float32."""
+    means, spreads = [], []
+    for feature_map in feature_maps:
+        places = feature_map.flatten(2).float()
+        mean = places.mean(2)
+        means.append(mean)
+        # torch's std takes one place after the other, six times as long; a root would have no gradient where nothing varies.
+        spreads.append(torch.linalg.vector_norm(places - mean[:, :, None], dim=2) / sqrt(places.shape[2] - 1))
+    return torch.cat(means + spreads, 1)
 
 
 class DualHead(nn.Module):

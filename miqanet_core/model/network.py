@@ -51,17 +51,18 @@ class MIQANet(nn.Module):
         if tiles.ndim != 4 or tiles.shape[1:] != (3, size, size):
             raise ValueError(f"{self.config.name} takes tiles of (B, 3, {size}, {size}), got {tuple(tiles.shape)}")
         tokens = self.global_branch(tiles)
-        fused = self.fused(tokens, tiles)
+        levels = self.local_branch.levels(tiles)
+        fused = self.fused(tokens, self.local_branch.merged(levels))
         score, score_map, weight_map = self.head(fused)
         none = fused.new_zeros((fused.shape[0], 0), dtype=torch.float32)
         presence, severity = self.artifact_head(fused) if self.artifact_head is not None else (none, none)
-        return NetworkOutput(score, score_map, weight_map, presence, severity, pooled(tokens))
+        return NetworkOutput(score, score_map, weight_map, presence, severity, pooled(*levels))
 
-    def fused(self, tokens: Tensor, tiles: Tensor) -> Tensor:
-        """Stage 2's output, what the heads read, of the global branch's tokens and the tiles: (B, fused width, h, w)."""
+    def fused(self, tokens: Tensor, detail: Tensor) -> Tensor:
+        """Stage 2's output, what the heads read, of the global and the local branch's maps: (B, fused width, h, w)."""
         x = self.stage1(self.narrowed(tokens, self.attention1, self.project1))
         x = self.narrowed(x, self.attention2, self.project2)
-        out: Tensor = self.stage2(self.fusion(x, self.local_branch(tiles)))
+        out: Tensor = self.stage2(self.fusion(x, detail))
         return out
 
     def narrowed(self, x: Tensor, attention: nn.Module, project: nn.Module) -> Tensor:

@@ -35,8 +35,10 @@ def test_tiny_shapes_ranges_and_size(tiny: MIQANet) -> None:
     for values in (output.score, output.score_map, output.weight_map, output.severity):
         assert values.dtype == torch.float32 and values.min() >= 0 and values.max() <= 1
     assert output.presence.shape == output.severity.shape == (2, len(tiny.config.artifacts))
-    tokens = tiny.global_branch(tiles(tiny, 2)).detach().flatten(2)
-    assert torch.allclose(output.features, torch.cat([tokens.mean(2), tokens.std(2)], 1), atol=1e-4)
+    levels = [level.detach().flatten(2) for level in tiny.local_branch.levels(tiles(tiny, 2))]
+    deviations = torch.cat([level.std(2) for level in levels], 1)
+    assert torch.allclose(output.features, torch.cat([*(level.mean(2) for level in levels), deviations], 1), atol=1e-4)
+    assert output.features.shape[1] == 2 * tiny.local_branch.level_width
     expected = (output.score_map * output.weight_map).sum((1, 2)) / output.weight_map.sum((1, 2))
     assert torch.allclose(output.score, expected, atol=1e-6)
     assert 2 * sum(p.numel() for p in tiny.parameters()) < 24e6
@@ -54,7 +56,8 @@ def test_tiny_map_is_true_to_the_image(tiny: MIQANet) -> None:
     changed = tile.clone()
     changed[..., 192:, 192:] = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.inference_mode():
-        moved = (tiny.fused(tiny.global_branch(changed), changed) - tiny.fused(tiny.global_branch(tile), tile)).abs().sum(1)[0]
+        fused = [tiny.fused(tiny.global_branch(x), tiny.local_branch(x)) for x in (changed, tile)]
+    moved = (fused[0] - fused[1]).abs().sum(1)[0]
     near, far = moved[12:, 12:].mean(), moved[:8, :8].mean()
     assert near > 3 * far
 

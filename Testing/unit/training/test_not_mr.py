@@ -36,6 +36,15 @@ def test_installed_packages_ship_photographs_and_what_is_fetched_is_named(tmp_pa
     assert not any("of skimage" in name for name in shelf.missing)
 
 
+def test_what_is_computed_from_mr_is_no_magnitude_image(tmp_path: Path) -> None:
+    images: dict[str, list[np.ndarray]] = {}
+    for origin, image, colour in not_mr.COLLECTORS["computed from MR"](Shelf([tmp_path])):
+        assert not colour and np.isfinite(image).all() and np.ptp(image) > 0
+        images.setdefault(origin, []).append(image)
+    assert {origin: len(some) for origin, some in images.items()} == {"edges": 7, "negative": 7, "phase": 7}
+    assert all(image.min() < 0 for image in images["phase"])
+
+
 def test_gather_names_what_it_did_not_find(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(not_mr, "COLLECTORS", {"radiograph": not_mr.COLLECTORS["radiograph"]})
     monkeypatch.setattr(not_mr, "MAKERS", {"noise": MAKERS["noise"]})
