@@ -26,7 +26,7 @@ from miqanet_core.model import MIQANet, load_model
 from miqanet_core.scorer import Scorer
 from settings import SimulatedSettings, parse
 from simulated_training import tiles_for
-from sources import Reference, Source, only_mr, read_recipe, references
+from sources import Reference, Source, learnt_anatomies, only_mr, read_recipe, references
 
 # Groups of tiles that the ridge learns from.
 RIDGE_GROUPS = 300
@@ -93,7 +93,7 @@ def evaluate(
     seed, scorer, names = settings.seed, Scorer(model), loaded.config.artifacts
     ladders = climb(scorer, held_out(sources, data, slices, ("test", "validation")))
     test = [each for each in ladders if each.reference.source.split == "test"]
-    learnt = {s.anatomy for s in sources if s.split == "train"}
+    learnt = learnt_anatomies(sources)
     unseen = [each for each in test if each.reference.source.anatomy not in learnt]
     some = one_a_series(test)
     return {

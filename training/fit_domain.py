@@ -25,7 +25,7 @@ from miqanet_core.model.head import pooled
 from miqanet_core.series import COLOUR_NOTE, MRSeries
 from miqanet_core.transforms import TileGrid, normalise, to_network
 from not_mr import NotMR, gather
-from sources import Reference, Source, only_mr, references
+from sources import Reference, Source, learnt_anatomies, only_mr, references
 
 COMPONENTS = 128
 # Of the kernel regression: how little one tile may say.
@@ -205,7 +205,7 @@ def domain_figures(model: LoadedModel, sources: Sequence[Source], folders: list[
 def figures_of(domain: Domain, learnt: Sequence[Sample], test: Sequence[Sample], sources: Sequence[Source]) -> dict[str, Any]:
     """:func:`domain_figures` from features that are computed already."""
     refused = refusals(domain, test)
-    anatomies = {s.anatomy for s in sources if s.split == "train"}
+    anatomies = learnt_anatomies(sources)
     unseen = {s.path for s in sources if s.anatomy not in anatomies}
 
     def share(chosen: Iterable[bool]) -> dict[str, Any]:

@@ -125,3 +125,8 @@ def _not_negative(stack: np.ndarray, window: tuple[float, float] | None) -> np.n
 def only_mr(sources: Iterable[Source]) -> list[Source]:
     """Those that may stand for MR."""
     return [source for source in sources if source.window is None]
+
+
+def learnt_anatomies(sources: Iterable[Source]) -> set[str]:
+    """Those that MR for training shows."""
+    return {source.anatomy for source in only_mr(sources) if source.split == "train"}

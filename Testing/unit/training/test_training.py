@@ -28,7 +28,7 @@ from miqanet_core.model import load_model
 from miqanet_core.transforms import anatomy_mask
 from mr_samples import slice_like, stack_like
 from simulated import GROUP, SimulatedTiles, collate
-from sources import Reference, Source, only_mr, read_recipe, references
+from sources import Reference, Source, learnt_anatomies, only_mr, read_recipe, references
 from teacher import judge
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -221,8 +221,9 @@ def test_a_ct_is_shown_within_its_window_and_never_stands_for_mr(tmp_path: Path)
         assert reference.image.min() == 0
         assert reference.image.max() == 100
         assert np.array_equal(reference.image, np.clip(units[0], -900, -800) + 900)
-    mr = replace(ct, window=None)
+    mr = replace(ct, window=None, anatomy="head")
     assert only_mr([ct, mr]) == [mr]
+    assert learnt_anatomies([ct, mr, replace(mr, anatomy="knee", split="test")]) == {"head"}
 
 
 def test_from_a_recipe_to_weights_that_score(tmp_path: Path) -> None:
