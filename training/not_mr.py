@@ -79,7 +79,17 @@ LABELS: Mapping[str, tuple[str, ...]] = {
 }
 ICBM = "datasets/data/mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 MAGNITUDES: Mapping[str, tuple[str, ...]] = {"nilearn": (ICBM.format("t1"),), "pydicom": ("examples_overlay.dcm",)}
-PHANTOMS = ("acr_GE_Artist_1.5T_T1", "acr_other")
+PHANTOMS: Mapping[str, tuple[str, ...]] = {
+    "imagedata": (
+        "cor_oblique.nii.gz",
+        "tra_oblique.nii.gz",
+        "TI_1.MR.0023.0001.2021.06.08.10.04.29.806302.203197559.IMA",
+        "PHANTOM_T1.MR._.0007.0001.2019.02.07.14.42.45.461288.172175570.IMA",
+        "PHANTOM_T1.MR._.0007.0016.2019.02.07.14.42.45.461288.172174881.IMA",
+    ),
+    "sepal": ("FA5.nii.gz", "TI_1068ms.nii.gz", "rSeries05.nii"),
+}
+ACR_PHANTOMS = ("acr_GE_Artist_1.5T_T1", "acr_other")
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,8 +255,10 @@ def computed(shelf: Shelf) -> Images:
 
 
 def phantoms(shelf: Shelf) -> Images:
-    """MR of the ACR phantom: the right modality, but no body."""
-    for name in PHANTOMS:
+    """MR of phantoms, the ACR's and others: the right modality, but no body."""
+    for path in shelf.files(PHANTOMS):
+        yield from ((path.name, image, False) for image in spread(voxels(path), 4))
+    for name in ACR_PHANTOMS:
         folder = shelf.folder(f"phantom/{name}")
         if folder is not None:
             for path in sorted(folder.glob("*.dcm")):
@@ -267,5 +279,5 @@ COLLECTORS: dict[str, Callable[[Shelf], Images]] = {
     "nuclear medicine": scans(NUCLEAR_MEDICINE),
     "segmentation": segmentations,
     "computed from MR": computed,
-    "ACR phantom": phantoms,
+    "phantom in MR": phantoms,
 }

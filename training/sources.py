@@ -21,6 +21,9 @@ else:
 
 # A reference must show anatomy on at least this part of it: the first and last slices of a stack often do not.
 LEAST_ANATOMY = 0.08
+# And be at least this bright beside the brightest of its stack, both at their 99th percentile: where a stack reaches beyond the
+# body, smoothed noise passes for anatomy.
+LEAST_BRIGHTNESS = 0.2
 _COMPARE = "compare it with training/recipes/miqanet_tiny.toml"
 
 
@@ -28,9 +31,11 @@ _COMPARE = "compare it with training/recipes/miqanet_tiny.toml"
 class Source:
     """One subject's images. ``path`` is relative to one of the data folders; every series under it belongs to the subject.
 
-    ``split``: "train"; "validation", watched while training; "test", seen by no training at all. ``planes``: 3 takes slices in
-    all three planes of a volume with cubic voxels, 1 only those it is stored in. ``window``: of a CT, the Hounsfield units it
-    is shown within; None for MR. A CT shows anatomy to spoil, and a teacher only compares: it may teach, never stand for MR.
+    A ``path`` with a * names files that are read each on its own: slices whose files do not tell where they lie. ``split``:
+    "train"; "validation", watched while training; "test", seen by no training at all. ``planes``: 3 takes slices in all three
+    planes of a volume with cubic voxels, 1 only those it is stored in. ``modality``: a CT shows anatomy to spoil, and a teacher
+    only compares: it may teach, never stand for MR. ``window``: the values that are shown, such as Hounsfield units of a CT;
+    None for all that are not negative.
     """
 
     path: str
@@ -41,12 +46,13 @@ class Source:
     licence: str
     split: Literal["train", "validation", "test"]
     planes: Literal[1, 3] = 1
+    modality: Literal["MR", "CT"] = "MR"
     window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """One clean slice: float32 (rows, columns), not negative, in the units of its file (of a CT: above its window's low end).
+    """One clean slice: float32 (rows, columns), not negative, in its file's units, above its window's low end.
 
     ``series``: which of the source's.
     """
@@ -92,26 +98,33 @@ def _tables(path: Path) -> dict[str, Any]:
         raise InputError(path, f"is not TOML ({error})", "mend the line it names") from None
 
 
-def find(source: Source, folders: list[Path]) -> Path:
-    """The source's path in the first folder that holds it; InputError when none does."""
+def find(source: Source, folders: list[Path]) -> list[Path]:
+    """What the source's path names in the first folder that holds it; InputError when none does."""
+    if Path(source.path).is_absolute():
+        raise InputError(
+            source.path, "is not relative to a data folder", "name it as it lies in one, and the folder with --data"
+        )
     for folder in folders:
-        if (folder / source.path).exists():
-            return folder / source.path
+        if found := sorted(folder.glob(source.path)):
+            return found
     raise InputError(
         source.path, f"is in none of {', '.join(map(str, folders))}", "name its folder with --data, or run fetch_packages.py"
     )
 
 
 def references(sources: list[Source], folders: list[Path], most: int) -> list[Reference]:
-    """Clean slices of ``sources``, at most ``most`` evenly spaced ones from each plane of each series."""
+    """Clean slices of ``sources``: the middles of at most ``most`` equal parts of each plane of each series."""
     found = []
     for source in sources:
-        for number, series in enumerate(read_all_series(find(source, folders))):
+        for number, series in enumerate(series for path in find(source, folders) for series in read_all_series(path)):
             for plane in range(source.planes):
                 stack = _not_negative(np.moveaxis(series.voxels, plane, 0), source.window)
-                slices = [s for s in stack if anatomy_mask(s).mean() >= LEAST_ANATOMY]
-                chosen = sorted({round(i) for i in np.linspace(0, len(slices) - 1, min(most, len(slices)))})
-                found += [Reference(np.ascontiguousarray(slices[i]), source, f"{number}.{plane}") for i in chosen]
+                bright = np.percentile(stack, 99, axis=(1, 2))
+                slices = stack[bright >= LEAST_BRIGHTNESS * bright.max()]
+                slices = [s for s in slices if anatomy_mask(s).mean() >= LEAST_ANATOMY]
+                parts = min(most, len(slices))
+                chosen = [slices[int((part + 0.5) * len(slices) / parts)] for part in range(parts)]
+                found += [Reference(np.ascontiguousarray(each), source, f"{number}.{plane}") for each in chosen]
     return found
 
 
@@ -124,7 +137,7 @@ def _not_negative(stack: np.ndarray, window: tuple[float, float] | None) -> np.n
 
 def only_mr(sources: Iterable[Source]) -> list[Source]:
     """Those that may stand for MR."""
-    return [source for source in sources if source.window is None]
+    return [source for source in sources if source.modality == "MR"]
 
 
 def learnt_anatomies(sources: Iterable[Source]) -> set[str]:

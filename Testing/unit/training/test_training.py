@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from scipy.ndimage import gaussian_filter
 
 from acquisition import (
     another_acquisition,
@@ -28,11 +29,12 @@ from miqanet_core.model import load_model
 from miqanet_core.transforms import anatomy_mask
 from mr_samples import slice_like, stack_like
 from simulated import GROUP, SimulatedTiles, collate
-from sources import Reference, Source, learnt_anatomies, only_mr, read_recipe, references
+from sources import LEAST_ANATOMY, Reference, Source, learnt_anatomies, only_mr, read_recipe, references
 from teacher import judge
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 RECIPE = REPOSITORY / "training" / "recipes" / "miqanet_tiny.toml"
+SHIPPED_RECIPE = RECIPE.with_name("miqanet_tiny_eighth_stage.toml")
 SOURCE = Source("a", "somebody", "head", "T1", "none", "CC0-1.0", "train")
 
 
@@ -167,7 +169,7 @@ def test_severities_name_the_family_of_what_was_done() -> None:
 
 
 def test_the_shipped_recipe_splits_by_subject() -> None:
-    recipe = read_recipe(RECIPE)
+    recipe = read_recipe(SHIPPED_RECIPE)
     splits: dict[str, set[str]] = {}
     for source in recipe["source"]:
         splits.setdefault(source.subject, set()).add(source.split)
@@ -178,7 +180,7 @@ def test_the_shipped_recipe_splits_by_subject() -> None:
 
 def test_the_recipe_that_leaves_artefacts_out_differs_in_nothing_else() -> None:
     base, other = (read_recipe(RECIPE.with_name(name)) for name in (RECIPE.name, "miqanet_tiny_left_out.toml"))
-    assert other["source"] == base["source"]
+    assert other["source"] == read_recipe(SHIPPED_RECIPE)["source"]
     drawn = [recipe["training"].pop("artifacts") for recipe in (base, other)]
     assert set(drawn[0]) - set(drawn[1]) == {"motion", "spike", "wrap_around"}
     assert {name for name, value in base["training"].items() if other["training"][name] != value} == {"steps"}
@@ -210,20 +212,46 @@ def test_references_leave_out_slices_without_anatomy(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(stack), tmp_path / "a.nii.gz")
     source = Source("a.nii.gz", "somebody", "head", "T1", "none", "CC0-1.0", "train")
     assert len(references([source], [tmp_path], 10)) == 4
-    assert len(references([source], [tmp_path], 2)) == 2
+
+
+def test_references_leave_out_noise_beyond_the_body(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    smoothed_noise = gaussian_filter(np.hypot(*rng.standard_normal((2, 2, 256, 256))), (0, 2, 2)).astype(np.float32)
+    assert min(anatomy_mask(noise).mean() for noise in smoothed_noise) > LEAST_ANATOMY
+    body = stack_like(4)
+    sitk.WriteImage(sitk.GetImageFromArray(np.concatenate([0.01 * body.max() * smoothed_noise, body])), tmp_path / "a.nii.gz")
+    found = references([replace(SOURCE, path="a.nii.gz")], [tmp_path], 10)
+    assert np.array_equal([reference.image for reference in found], body)
+
+
+@pytest.mark.parametrize(("most", "chosen"), [(1, [3]), (2, [1, 4]), (3, [1, 3, 5]), (10, [0, 1, 2, 3, 4, 5])])
+def test_references_are_the_middles_of_equal_parts_of_a_stack(tmp_path: Path, most: int, chosen: list[int]) -> None:
+    stack = stack_like(6)
+    sitk.WriteImage(sitk.GetImageFromArray(stack), tmp_path / "a.nii.gz")
+    found = references([replace(SOURCE, path="a.nii.gz")], [tmp_path], most)
+    assert np.array_equal([reference.image for reference in found], stack[chosen])
 
 
 def test_a_ct_is_shown_within_its_window_and_never_stands_for_mr(tmp_path: Path) -> None:
     units = 200 * slice_like(256, 256)[None].repeat(2, 0) - 1000
     sitk.WriteImage(sitk.GetImageFromArray(units.astype(np.float32)), tmp_path / "a.nii.gz")
-    ct = Source("a.nii.gz", "somebody", "chest", "CT", "none", "CC0-1.0", "train", window=(-900.0, -800.0))
+    ct = Source("a.nii.gz", "somebody", "chest", "CT", "none", "CC0-1.0", "train", modality="CT", window=(-900.0, -800.0))
     for reference in references([ct], [tmp_path], 10):
         assert reference.image.min() == 0
         assert reference.image.max() == 100
         assert np.array_equal(reference.image, np.clip(units[0], -900, -800) + 900)
-    mr = replace(ct, window=None, anatomy="head")
+    mr = replace(ct, modality="MR", window=None, anatomy="head")
     assert only_mr([ct, mr]) == [mr]
     assert learnt_anatomies([ct, mr, replace(mr, anatomy="knee", split="test")]) == {"head"}
+
+
+def test_files_that_do_not_tell_where_they_lie_are_read_each_on_its_own(tmp_path: Path) -> None:
+    for name in ("01", "02"):
+        sitk.WriteImage(sitk.GetImageFromArray(stack_like(1)), tmp_path / f"{name}.nii.gz")
+    source = replace(SOURCE, path="0*.nii.gz")
+    assert [reference.series for reference in references([source], [tmp_path], 10)] == ["0.0", "1.0"]
+    with pytest.raises(InputError, match="is not relative to a data folder"):
+        references([replace(source, path=str(tmp_path / "01.nii.gz"))], [tmp_path], 10)
 
 
 def test_from_a_recipe_to_weights_that_score(tmp_path: Path) -> None:
