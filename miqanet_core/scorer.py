@@ -21,7 +21,7 @@ from miqanet_core.model import NetworkOutput, fold_for_scoring, load_model, unfu
 from miqanet_core.policy import Policy
 from miqanet_core.quality import ModelIdentity, SeriesQuality, SliceQuality
 from miqanet_core.series import MRSeries
-from miqanet_core.transforms import SliceMap, TileGrid, normalise, to_network
+from miqanet_core.transforms import SliceMap, TileGrid, normalise, to_network, within_body
 from miqanet_core.uncertainty import ScoreInterval
 
 # Called once a slice, in order: index from 0, and the slice's score or None. May raise to stop the scoring.
@@ -184,8 +184,8 @@ class Scorer:
     def score(self, series: MRSeries, progress: Progress | None = None) -> SeriesQuality:
         """The quality of ``series``; ``progress`` is told of each slice in order, and what it raises stops the scoring.
 
-        A series that is unlike the MR the model knows has no score, though ``progress`` was told its slices': whether it is
-        unlike is a matter of all of them.
+        A series that is unlike the MR the model knows has no score, and a slice of noise beyond the body has none, though
+        ``progress`` was told one: both are a matter of all slices together.
         """
         refusal = unlike_by_facts(series)
         return self._conclude(series, [] if refusal else self.slices(series.voxels, progress), refusal)
@@ -202,8 +202,11 @@ class Scorer:
             "notes": list(series.notes),
         }
         in_domain = None
-        if refusal is None and self._domain is not None and any(s.output for s in slices):
-            in_domain, refusal = self._domain.judge([s.output.features.numpy() for s in slices if s.output])
+        if refusal is None:
+            pairs = zip(slices, series.voxels, within_body(series.voxels), strict=True)
+            slices = [scored if inside else ScoredSlice(None, _unscored(image)) for scored, image, inside in pairs]
+            if self._domain is not None and any(s.output for s in slices):
+                in_domain, refusal = self._domain.judge([s.output.features.numpy() for s in slices if s.output])
         if refusal:
             in_domain, slices = False, [ScoredSlice(None, _unscored(image)) for image in series.voxels]
         normal = None if self._baseline is None or refusal else self._baseline.normal_of(series)

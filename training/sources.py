@@ -12,7 +12,7 @@ import numpy as np
 
 from miqanet_core.errors import InputError
 from miqanet_core.readers import read_all_series
-from miqanet_core.transforms import anatomy_mask
+from miqanet_core.transforms import anatomy_mask, within_body
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,9 +21,6 @@ else:
 
 # A reference must show anatomy on at least this part of it: the first and last slices of a stack often do not.
 LEAST_ANATOMY = 0.08
-# And be at least this bright beside the brightest of its stack, both at their 99th percentile: where a stack reaches beyond the
-# body, smoothed noise passes for anatomy.
-LEAST_BRIGHTNESS = 0.2
 _COMPARE = "compare it with training/recipes/miqanet_tiny.toml"
 
 
@@ -119,9 +116,7 @@ def references(sources: list[Source], folders: list[Path], most: int) -> list[Re
         for number, series in enumerate(series for path in find(source, folders) for series in read_all_series(path)):
             for plane in range(source.planes):
                 stack = _not_negative(np.moveaxis(series.voxels, plane, 0), source.window)
-                bright = np.percentile(stack, 99, axis=(1, 2))
-                slices = stack[bright >= LEAST_BRIGHTNESS * bright.max()]
-                slices = [s for s in slices if anatomy_mask(s).mean() >= LEAST_ANATOMY]
+                slices = [s for s in stack[within_body(stack)] if anatomy_mask(s).mean() >= LEAST_ANATOMY]
                 parts = min(most, len(slices))
                 chosen = [slices[int((part + 0.5) * len(slices) / parts)] for part in range(parts)]
                 found += [Reference(np.ascontiguousarray(each), source, f"{number}.{plane}") for each in chosen]

@@ -22,6 +22,7 @@ from pynetdicom.dimse_messages import C_STORE_RQ  # type: ignore[attr-defined]
 from pynetdicom.dimse_primitives import C_STORE
 from sqlalchemy import select
 
+from miqanet_core.listener import catalogue
 from miqanet_core.listener.catalogue import Catalogue, Incident, ReceivedObject
 from miqanet_core.listener.settings import Settings
 
@@ -114,6 +115,11 @@ class Listener:
         status = association.send_c_echo()
         association.release()
         return bool(status.get("Status", 1) == 0)
+
+    def open_associations(self) -> int:
+        """As its catalogue knows them."""
+        with self.catalogue().read() as session:
+            return len(session.scalars(select(catalogue.Association.id).where(catalogue.Association.closed_at.is_(None))).all())
 
     def children(self, name: str) -> list[psutil.Process]:
         """Its processes that are a "receiver" or a "worker"."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from scipy.ndimage import gaussian_filter
 
 from miqanet_core import Scorer, SeriesQuality, read_series
 from miqanet_core.domain import Domain
@@ -60,6 +61,19 @@ def test_progress_comes_in_order_with_the_scores_of_the_result(scorer: Scorer) -
     quality = scorer.score(series_of(voxels), lambda index, score: told.append((index, score)))
     assert told == [(s.index, s.score) for s in quality.slices]
     assert quality.slices[2].score is None
+
+
+def test_smoothed_noise_beyond_the_body_is_not_scored(scorer: Scorer) -> None:
+    rng = np.random.default_rng(0)
+    noise = gaussian_filter(np.hypot(*rng.standard_normal((2, 2, 256, 256))), (0, 2, 2))
+    body = stack_like(4)
+    assert all(s.score is not None for s in scorer.slices(noise.astype(np.float32)))  # alone, it passes for anatomy
+    for offset in (0, -500):
+        voxels = (np.concatenate([0.01 * body.max() * noise, body]) + offset).astype(np.float32)
+        quality = scorer.score(series_of(voxels))
+        assert [s.score is None for s in quality.slices] == [True, True, False, False, False, False]
+        assert np.isnan(quality.map[:2]).all()
+        assert "2 slices were not scored" in " ".join(quality.reasons)
 
 
 def test_two_runs_are_identical(scorer: Scorer) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from miqanet_core.transforms import SliceMap, TileGrid, anatomy_mask, normalise, to_network
+from miqanet_core.transforms import SliceMap, TileGrid, anatomy_mask, normalise, to_network, within_body
 from mr_samples import slice_like, stack_like
 
 
@@ -113,3 +113,15 @@ def test_network_input_is_scaled_and_threefold() -> None:
     tiles = torch.tensor([[[0.0, 0.5], [1.0, 0.25]]])
     assert torch.equal(to_network(tiles)[0, 2], torch.tensor([[-1.0, 0.0], [1.0, -0.5]]))
     assert to_network(tiles).shape == (1, 3, 2, 2)
+
+
+def test_the_body_is_told_from_dim_slices_beside_it() -> None:
+    body = np.random.default_rng(0).gamma(2, 100, (20, 64, 64))
+    stack = np.concatenate([0.02 * body, body])
+    expected = [False] * 20 + [True] * 20
+    assert within_body(stack).tolist() == expected
+    assert within_body(3 * stack - 1000).tolist() == expected
+    stack[30] *= 100  # one slice that is far too bright does not make the others dim
+    assert within_body(stack).tolist() == expected
+    assert within_body(0.02 * body[:1]).tolist() == [True]
+    assert within_body(np.zeros((3, 64, 64))).all()

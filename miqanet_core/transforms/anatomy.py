@@ -10,6 +10,9 @@ from scipy import ndimage
 # has no structure that stands out of its noise, so there is nothing whose quality could be judged.
 SMOOTHING_PIXELS = 5
 LEAST_COHERENCE = 0.15
+# Scanners and tools that smooth their images leave coherent noise where a stack reaches beyond the body: a few hundredths as
+# bright as a slice of the body. The dimmest clean slices of the training subjects, at the top of a head, have a third.
+LEAST_BRIGHTNESS = 0.1
 
 
 def anatomy_mask(image: np.ndarray) -> np.ndarray:
@@ -28,3 +31,14 @@ def anatomy_mask(image: np.ndarray) -> np.ndarray:
         return np.zeros(image.shape, bool)
     otsu = sitk.OtsuThreshold(sitk.GetImageFromArray(np.sqrt(np.maximum(smooth, 0))), 0, 1)  # a running mean rounds to below 0
     return sitk.GetArrayViewFromImage(otsu).astype(bool)
+
+
+def within_body(stack: np.ndarray) -> np.ndarray:
+    """Which slices of a stack (slices, rows, columns) are bright enough beside the others to show the body: bool (slices,).
+
+    A slice's brightness is its 99th percentile above the stack's darkest; it is held against the upper quartile over the
+    slices, so that neither many empty slices nor a few that are far too bright decide.
+    """
+    low, high = np.percentile(stack, (0.5, 99), axis=(1, 2))
+    brightness = high - low.min()
+    return np.asarray(brightness >= LEAST_BRIGHTNESS * np.quantile(brightness, 0.75))
