@@ -211,13 +211,24 @@ def series_scores(ladders: Sequence[Ladder]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def interval_figures(ladders: Sequence[Ladder]) -> dict[str, Any]:
-    """How often the interval of a series' score holds the teacher's, on each subject if fitted to the others; and its width."""
+    """How often the interval of a series' score holds the teacher's, on each subject if fitted to the others; and its width.
+
+    ``clean``: the same of clean series alone, which a clinic has more of than of all the others.
+    """
     subjects = by(ladders, subject_of)
-    coverage, width = {}, []
+    coverage, clean, width = {}, [], []
     for subject, own in subjects.items():
         others = [each for name, some in subjects.items() if name != subject for each in some]
         interval = uncertainty.fit(*series_scores(others), LEVEL)
         ranges = [(interval.around(float(p)), t) for p, t in zip(*series_scores(own), strict=True)]
-        coverage[subject] = fmean(r.low <= t <= r.high for r, t in ranges)
+        held = [r.low <= t <= r.high for r, t in ranges]
+        coverage[subject] = fmean(held)
+        clean.append(fmean(held[:: len(RUNGS)]))
         width += [r.high - r.low for r, _ in ranges]
-    return {"level": LEVEL, "by_subject": coverage, "coverage": fmean(coverage.values()), "median_width": float(median(width))}
+    return {
+        "level": LEVEL,
+        "by_subject": coverage,
+        "coverage": fmean(coverage.values()),
+        "clean": fmean(clean),
+        "median_width": float(median(width)),
+    }

@@ -155,10 +155,10 @@ def slice_distances(domain: Domain, samples: Sequence[Sample]) -> np.ndarray:
     return np.array([domain.distance([s.features]) if len(s.features) else np.inf for s in samples])
 
 
-def limit_of(samples: Sequence[Sample]) -> float:
+def limit_of(samples: Sequence[Sample], people: Iterable[str]) -> float:
     """The distance below which clean MR of a person unknown to the fit lies: each subject is judged by a fit to the others."""
     distances, weights = [], []
-    for subject in dict.fromkeys(s.group for s in samples if s.mr):
+    for subject in people:
         domain = fit([s for s in samples if not (s.mr and s.group == subject)])
         clean = [s for s in samples if s.mr and s.group == subject and not s.artifact and len(s.features)]
         distances += list(slice_distances(domain, clean))
@@ -180,7 +180,8 @@ def fit_samples(network: MIQANet, sources: Sequence[Source], folders: list[Path]
 def fit_domain(model: LoadedModel, sources: Sequence[Source], folders: list[Path]) -> Domain:
     """The in-domain check of a model; the subjects of the test split are not looked at."""
     samples = fit_samples(model.network, sources, folders)
-    return replace(fit(samples), limit=np.array(limit_of(samples)))
+    people = dict.fromkeys(s.subject for s in only_mr(sources) if s.split != "test" and not s.average)
+    return replace(fit(samples), limit=np.array(limit_of(samples, people)))
 
 
 def refusals(domain: Domain, samples: Sequence[Sample]) -> np.ndarray:

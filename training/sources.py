@@ -32,7 +32,7 @@ class Source:
     "train"; "validation", watched while training; "test", seen by no training at all. ``planes``: 3 takes slices in all three
     planes of a volume with cubic voxels, 1 only those it is stored in. ``modality``: a CT shows anatomy to spoil, and a teacher
     only compares: it may teach, never stand for MR. ``window``: the values that are shown, such as Hounsfield units of a CT;
-    None for all that are not negative.
+    None for all that are not negative. ``average``: over people, so a scan of nobody, which may teach but sets no limit.
     """
 
     path: str
@@ -45,6 +45,7 @@ class Source:
     planes: Literal[1, 3] = 1
     modality: Literal["MR", "CT"] = "MR"
     window: tuple[float, float] | None = None
+    average: bool = False
 
 
 @dataclass(frozen=True, eq=False)

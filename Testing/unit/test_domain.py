@@ -22,6 +22,7 @@ from miqanet_core.series import COLOUR_NOTE, MRSeries
 from mr_samples import slice_like, stack_like
 
 FEATURES = 40
+PEOPLE = [f"person {i}" for i in range(4)]
 
 
 def made_up(seed: int, mr: bool, group: str, images: int = 12) -> list[Sample]:
@@ -37,9 +38,9 @@ def made_up(seed: int, mr: bool, group: str, images: int = 12) -> list[Sample]:
 
 @pytest.fixture(scope="module")
 def domain() -> Domain:
-    samples = [s for i in range(4) for s in made_up(i, True, f"person {i}")]
+    samples = [s for i, person in enumerate(PEOPLE) for s in made_up(i, True, person)]
     samples += [s for i in range(3) for s in made_up(10 + i, False, f"kind {i}")]
-    return replace(fit(samples), limit=np.array(limit_of(samples)))
+    return replace(fit(samples), limit=np.array(limit_of(samples, PEOPLE)))
 
 
 def test_unseen_mr_is_inside_and_an_unseen_kind_is_outside(domain: Domain) -> None:
@@ -48,6 +49,14 @@ def test_unseen_mr_is_inside_and_an_unseen_kind_is_outside(domain: Domain) -> No
     assert not inside
     assert reason is not None
     assert reason.startswith("The images are unlike the MR that this model knows (distance ")
+
+
+def test_what_is_a_scan_of_nobody_sets_no_limit() -> None:
+    samples = [s for i, person in enumerate(PEOPLE) for s in made_up(i, True, person)] + made_up(10, False, "kind")
+    average = [replace(s, group="average", features=s.features + 1) for s in made_up(5, True, "")]
+    limit = limit_of(samples + average, PEOPLE)
+    assert limit < limit_of(samples + average, [*PEOPLE, "average"])
+    assert replace(fit(samples), limit=np.array(limit)).judge([s.features for s in made_up(20, True, "new person")]).inside
 
 
 def test_more_than_half_of_the_slices_decide(domain: Domain) -> None:

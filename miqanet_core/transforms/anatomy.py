@@ -11,7 +11,7 @@ from scipy import ndimage
 SMOOTHING_PIXELS = 5
 LEAST_COHERENCE = 0.15
 # Scanners and tools that smooth their images leave coherent noise where a stack reaches beyond the body: a few hundredths as
-# bright as a slice of the body. The dimmest clean slices of the training subjects, at the top of a head, have a third.
+# bright as a slice of the body. The dimmest clean slices of the training subjects, at the top of a head, have a quarter.
 LEAST_BRIGHTNESS = 0.1
 
 

@@ -114,6 +114,12 @@ def test_interval_covers_subjects_it_was_not_fitted_to() -> None:
     assert 15 < found["median_width"] < 40
 
 
+def test_an_interval_that_fails_on_clean_series_alone_is_told() -> None:
+    found = interval_figures(ladders(lambda teacher, _: np.where(SEVERITY > 0, teacher, 40), 12))
+    assert found["coverage"] > 0.9
+    assert found["clean"] == 0
+
+
 def test_rungs_start_clean_and_the_teacher_knows_it() -> None:
     image = slice_like(128, 128)
     stack = rungs(image, 1)
