@@ -103,8 +103,10 @@ def find(source: Source, folders: list[Path]) -> list[Path]:
             source.path, "is not relative to a data folder", "name it as it lies in one, and the folder with --data"
         )
     for folder in folders:
-        if found := sorted(folder.glob(source.path)):
+        if "*" in source.path and (found := sorted(folder.glob(source.path))):
             return found
+        if (folder / source.path).exists():
+            return [folder / source.path]
     raise InputError(
         source.path, f"is in none of {', '.join(map(str, folders))}", "name its folder with --data, or run fetch_packages.py"
     )

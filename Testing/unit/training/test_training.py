@@ -250,6 +250,7 @@ def test_files_that_do_not_tell_where_they_lie_are_read_each_on_its_own(tmp_path
         sitk.WriteImage(sitk.GetImageFromArray(stack_like(1)), tmp_path / f"{name}.nii.gz")
     source = replace(SOURCE, path="0*.nii.gz")
     assert [reference.series for reference in references([source], [tmp_path], 10)] == ["0.0", "1.0"]
+    assert len(references([replace(source, path=".")], [tmp_path], 10)) == 2
     with pytest.raises(InputError, match="is not relative to a data folder"):
         references([replace(source, path=str(tmp_path / "01.nii.gz"))], [tmp_path], 10)
 
