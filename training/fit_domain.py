@@ -180,7 +180,8 @@ def fit_samples(network: MIQANet, sources: Sequence[Source], folders: list[Path]
 def fit_domain(model: LoadedModel, sources: Sequence[Source], folders: list[Path]) -> Domain:
     """The in-domain check of a model; the subjects of the test split are not looked at."""
     samples = fit_samples(model.network, sources, folders)
-    people = dict.fromkeys(s.subject for s in only_mr(sources) if s.split != "test" and not s.average)
+    averages = {s.subject for s in sources if s.average}
+    people = dict.fromkeys(s.group for s in samples if s.mr and s.group not in averages)
     return replace(fit(samples), limit=np.array(limit_of(samples, people)))
 
 

