@@ -105,6 +105,7 @@ def evaluate(
         "held_out_subjects": len(by(ladders, subject_of)),
         "comparison": comparison_figures(some, loaded.network, settings, sources, data),
         "averaging": physics.averaging(scorer),
+        "noise_averaged": physics.noise_averaged(scorer, [each.reference for each in test], seed),
         "lines_removed": physics.lines_removed(scorer, [each.reference for each in test]),
         "equal_energy": physics.equal_energy(scorer, [each.reference for each in some], seed),
     }

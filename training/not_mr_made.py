@@ -104,9 +104,11 @@ def noise(rng: np.random.Generator) -> Images:
         yield "salt and pepper", (rng.random(size) < 0.1).astype(float), False
         frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
         frequency[0, 0] = 1 / side
-        for power, name in ((0.7, "between white and pink"), (1.0, "pink"), (1.4, "between pink and brown"), (2.0, "brown")):
+        for power in (0.5, 0.7, 0.85, 1.0, 1.4, 2.0):  # 1 is pink, 2 brown
+            name = f"falling as frequency to the power of -{power:g}"
             yield name, np.fft.ifft2(np.fft.fft2(rng.standard_normal(size)) / frequency**power).real, False
-        yield "smoothed", ndimage.gaussian_filter(rng.standard_normal(size), side / 40), False
+        for sigma, name in ((1.5, "smoothed a little"), (4.0, "smoothed"), (side / 40, "smoothed much")):
+            yield name, ndimage.gaussian_filter(rng.standard_normal(size), sigma), False
 
 
 def patterns(rng: np.random.Generator) -> Images:

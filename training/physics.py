@@ -19,6 +19,8 @@ from sources import Reference
 # Of the anatomy's RMS: the energy at which artefacts are compared.
 ENERGIES = (0.05, 0.1, 0.2)
 COMPARED = ("coloured_noise", "white_noise", "edge_ghosting", "ghosting")
+# Severity of the noise in each repeat, and how many repeats are averaged.
+NOISE, AVERAGED = 0.6, (1, 2, 4, 8)
 # The part of the informative lines that is left when lines are removed.
 LINES_LEFT = (0.7, 0.5, 0.35)
 
@@ -39,6 +41,26 @@ def averaging(scorer: Scorer) -> dict[str, Any]:
         "average": float(np.nanmean(together)),
         "slices_won": float((together > alone.mean(0)).mean()),
     }
+
+
+def noise_averaged(scorer: Scorer, references: Sequence[Reference], seed: int) -> dict[str, Any]:
+    """Repeats of one slice with simulated noise of their own, averaged: mean score of each number, and steps that rise."""
+    scores = np.array(
+        [[s.score for s in scorer.slices(noisy_averages(each.image, seed + n))] for n, each in enumerate(references)], float
+    )
+    return {
+        "severity": NOISE,
+        "repeats": list(AVERAGED),
+        "scores": [float(x) for x in scores.mean(0)],
+        "rises": float((np.diff(scores, axis=1) > 0).mean()),
+    }
+
+
+def noisy_averages(image: np.ndarray, seed: int) -> np.ndarray:
+    """The average of each of AVERAGED noisy repeats, of which larger numbers hold the smaller ones': (4, rows, columns)."""
+    seeds = np.random.default_rng(seed).integers(2**31, size=max(AVERAGED))
+    repeats = np.stack([artifacts.simulate(image, "white_noise", NOISE, int(each)) for each in seeds])
+    return np.stack([repeats[:count].mean(0) for count in AVERAGED]).astype(np.float32)
 
 
 def lines_removed(scorer: Scorer, references: Sequence[Reference]) -> dict[str, Any]:

@@ -104,13 +104,28 @@ class SimulatedTiles(Dataset[dict[str, Tensor]]):
         row_starts, column_starts = (np.arange(cells) * self.patch + at for at in start)
         inside = torch.from_numpy((row_starts[:, None] < rows) & (column_starts[None, :] < columns))
         tiles = np.stack([grid.cut(grid.pad(n), start) for n in normalise(np.stack(degraded))])
-        return {
+        images = {
             "tiles": torch.from_numpy(tiles),
-            "score": with_clean(truth.score, torch.ones(())),
             "score_map": with_clean(truth.score_map, torch.ones(cells, cells)),
-            "severity": torch.tensor([severities([])] + [severities(steps) for steps in plan]),
             "weight_map": (with_clean(truth.weight_map, truth.weight_map.amin(0)) + 1.0) * inside,
         }
+        return {
+            **(mirrored(images, rng) if inside.all() else images),  # a slice's padding always lies below it and to its right
+            "score": with_clean(truth.score, torch.ones(())),
+            "severity": torch.tensor([severities([])] + [severities(steps) for steps in plan]),
+        }
+
+
+def mirrored(images: Mapping[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    """Each member of a group, dim 0, mirrored or not along each of its last two dims, alike in all ``images``.
+
+    What is worse than what is then asked across mirror images: a score that hangs on which way up anatomy lies is wrong twice.
+    """
+    flips = [[dim for dim in (-2, -1) if rng.random() < 0.5] for _ in range(GROUP)]
+    return {
+        name: torch.stack([member.flip(dims) for member, dims in zip(members, flips, strict=True)])
+        for name, members in images.items()
+    }
 
 
 def severities(steps: list[tuple[str, float, int]]) -> list[float]:

