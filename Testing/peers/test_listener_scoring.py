@@ -19,6 +19,7 @@ from sqlalchemy.orm import selectinload  # noqa: E402
 
 from listening import Listener, encoded, running, send_bytes, wait_for  # noqa: E402
 from miqanet_core.listener.catalogue import Result, Series, SliceScore  # noqa: E402
+from mr_samples import slice_like  # noqa: E402
 from readers.dicom_maker import enhanced, groups, mr_image, noise  # noqa: E402
 
 pytestmark = pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk is not installed")
@@ -196,7 +197,9 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_each_version_is_scored_on
 def test_stopping_gives_the_job_back_and_the_next_start_goes_on(listener: Listener) -> None:
     """Last of this listener's tests."""
     uid = generate_uid()
-    images = [mr_image(noise(100 + n, 512, 512), SeriesInstanceUID=uid, ImagePositionPatient=[0, 0, 3 * n]) for n in range(12)]
+    # Anatomy, which takes the worker some seconds in all; noise alone is told at a glance, and the series would be concluded.
+    anatomy = slice_like(512, 512).astype(np.uint16)
+    images = [mr_image(anatomy + n, SeriesInstanceUID=uid, ImagePositionPatient=[0, 0, 3 * n]) for n in range(12)]
     send(listener, *images)
     wait_for(lambda: _slices(listener, uid) >= 1)
     assert listener.stop() == 0
