@@ -144,7 +144,7 @@ class Shelf:
     def _places(self, package: str, name: str) -> Iterator[Path]:
         for folder in self.folders:
             yield folder / FOLDER / package / name
-            yield folder / package / Path(name).name
+            yield folder / package / Path(name).name  # MR for training
         spec = find_spec(package) if package.isidentifier() else None
         for root in spec.submodule_search_locations or () if spec else ():
             yield Path(root) / name

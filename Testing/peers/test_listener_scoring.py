@@ -55,6 +55,12 @@ def send(listener: Listener, *datasets: pydicom.Dataset) -> None:
     association.release()
 
 
+def twelve_slices(uid: str) -> list[pydicom.Dataset]:
+    """Anatomy, which takes the worker some seconds: noise alone is told at a glance, and leaves no middle to be stopped in."""
+    anatomy = slice_like(512, 512).astype(np.uint16)
+    return [mr_image(anatomy + n, SeriesInstanceUID=uid, ImagePositionPatient=[0, 0, 3 * n]) for n in range(12)]
+
+
 def test_a_real_series_gets_the_verdict_that_miqanet_score_gives(listener: Listener, shared: Path) -> None:
     from miqanet_core import Scorer, read_series
 
@@ -179,8 +185,7 @@ def test_a_multi_frame_image_and_a_damaged_one(listener: Listener) -> None:
 
 def test_a_worker_killed_in_the_middle_is_replaced_and_each_version_is_scored_once(listener: Listener) -> None:
     uid = generate_uid()
-    images = [mr_image(noise(n, 512, 512), SeriesInstanceUID=uid, ImagePositionPatient=[0, 0, 3 * n]) for n in range(12)]
-    send(listener, *images)
+    send(listener, *twelve_slices(uid))
     wait_for(lambda: _slices(listener, uid) >= 1)
     listener.children("worker")[0].kill()
     with listener.catalogue().write() as session:
@@ -197,10 +202,7 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_each_version_is_scored_on
 def test_stopping_gives_the_job_back_and_the_next_start_goes_on(listener: Listener) -> None:
     """Last of this listener's tests."""
     uid = generate_uid()
-    # Anatomy, which takes the worker some seconds in all; noise alone is told at a glance, and the series would be concluded.
-    anatomy = slice_like(512, 512).astype(np.uint16)
-    images = [mr_image(anatomy + n, SeriesInstanceUID=uid, ImagePositionPatient=[0, 0, 3 * n]) for n in range(12)]
-    send(listener, *images)
+    send(listener, *twelve_slices(uid))
     wait_for(lambda: _slices(listener, uid) >= 1)
     assert listener.stop() == 0
     half = series_of(listener, uid)
