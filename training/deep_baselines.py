@@ -1,6 +1,6 @@
 """Whether the deep baselines learn: each is trained on simulated artefacts and judged on subjects that it never saw.
 
-``python training/evaluate.py baselines --recipe training/recipes/miqanet_tiny.toml --data DIR --out DIR``
+``python training/evaluate.py baselines --recipe training/recipes/miqanet_tiny_ninth_stage.toml --data DIR --out DIR``
 """
 
 from __future__ import annotations

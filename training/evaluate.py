@@ -3,7 +3,7 @@
 ``python training/evaluate.py card --recipe training/recipes/miqanet_tiny.toml --data DIR --card FILE``
 ``python training/evaluate.py left-out --recipe training/recipes/miqanet_tiny_left_out.toml --data DIR --model FILE --out FILE``
 ``python training/evaluate.py cross-validate --dataset rad-iqmri --root DIR --recipe FILE --out DIR``
-``python training/evaluate.py baselines --recipe training/recipes/miqanet_tiny.toml --data DIR --out DIR``
+``python training/evaluate.py baselines --recipe training/recipes/miqanet_tiny_ninth_stage.toml --data DIR --out DIR``
 """
 
 from __future__ import annotations

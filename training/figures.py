@@ -17,15 +17,20 @@ from sources import Source
 
 # Share of the cases that the shipped interval is to cover.
 LEVEL = 0.9
-# Points by which a score may rise from a milder to a severer artefact before it is told.
+# Points by which a score may rise from the clean slice or a milder artefact to a severer one before it is told.
 RISE = 10.0
 # Resamplings of the subjects for an interval of a figure.
 RESAMPLINGS = 2000
 
 
+def scores_along(ladder: Ladder, name: str) -> np.ndarray:
+    """The score of the clean slice, then of an artefact's rungs from mild to severe, (1 + len(SEVERITIES),)."""
+    return np.concatenate([ladder.score[:1], ladder.score[ladder.rungs_of(name)]])
+
+
 def tau(ladder: Ladder, name: str) -> float:
     """Kendall's tau of falling score against severity, 1 when every rung scores below the one before."""
-    return float(-kendalltau([0, *SEVERITIES], [ladder.score[0], *ladder.score[ladder.rungs_of(name)]]).statistic)
+    return float(-kendalltau([0, *SEVERITIES], scores_along(ladder, name)).statistic)
 
 
 def clean_above(ladder: Ladder, name: str) -> float:
@@ -34,9 +39,9 @@ def clean_above(ladder: Ladder, name: str) -> float:
     return float((ladder.score[ladder.rungs_of(name)][plain] < ladder.score[0]).mean())
 
 
-def rises_again(ladder: Ladder, name: str) -> bool:
-    """Whether a rung scores higher than a milder one by more than a reader would call the same."""
-    scores = ladder.score[ladder.rungs_of(name)]
+def rises(ladder: Ladder, name: str) -> bool:
+    """Whether a rung scores higher than a milder one, or than the clean slice, by more than a reader would call the same."""
+    scores = scores_along(ladder, name)
     return bool((scores - np.minimum.accumulate(scores)).max() > RISE)
 
 
@@ -112,7 +117,7 @@ def ladder_figures(ladders: Sequence[Ladder], seed: int) -> dict[str, Any]:
             name: {
                 "tau": mean_tau(ladders, name, seed),
                 "clean_above": fmean(clean_above(each, name) for each in ladders),
-                "rising": sum(rises_again(each, name) for each in ladders),
+                "rising": sum(rises(each, name) for each in ladders),
             }
             for name in artifacts.names()
         },

@@ -61,12 +61,13 @@ def test_a_perfect_and_a_reversed_model() -> None:
         assert clean_above(ladder, "motion") == 0
 
 
-def test_a_ladder_that_rises_again_is_counted_from_ten_points_on() -> None:
+@pytest.mark.parametrize("rung", [1, -1], ids=["above the clean slice", "above a milder rung"])
+def test_a_ladder_that_rises_is_counted_from_ten_points_on(rung: int) -> None:
     made = ladders(lambda teacher, _: teacher)
-    last = range(len(RUNGS))[made[0].rungs_of("ghosting")][-1]
+    climbed = [0, *range(len(RUNGS))[made[0].rungs_of("ghosting")]]  # 0 is the clean slice
     for rise, counted in ((9.0, 0), (11.0, 1)):
         score = made[0].score.copy()
-        score[last] = score[last - 1] + rise
+        score[climbed[rung]] = score[climbed[rung - 1]] + rise
         found = ladder_figures([replace(made[0], score=score), *made[1:]], 1)["by_artifact"]
         assert {name: f["rising"] for name, f in found.items() if f["rising"]} == ({"ghosting": 1} if counted else {})
 
