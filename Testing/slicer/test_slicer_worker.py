@@ -92,8 +92,21 @@ def wait_until(condition, seconds=240) -> None:
     assert condition(), f"not within {seconds} s"
 
 
-def gone(processes) -> bool:
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+def alive(process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended between the two questions
+        return False
+
+
+def gone(processes, seconds=1) -> bool:
+    """Whether all have ended. SIGKILL goes to a whole group at once, but each member ends when it next gets a processor."""
+    deadline = time.monotonic() + seconds
+    while any(map(alive, processes)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 @pytest.fixture
